@@ -1,0 +1,1 @@
+"""The mechanism: Op, Trace, Tensor, bind. Knows no mathematics, only how an operation finds its interpreter."""

@@ -1,0 +1,94 @@
+"""The errors, and where the user's code was. A message says what happened, where, and what to do.
+
+    AdjointError
+        DTypeError        (TypeError)        a dtype or type without derivative
+        ShapeError        (ValueError)       shapes that do not fit
+        LeakError         (TypeError)        a conversion that would lose the derivative
+        ConcreteError     (TypeError)        a Python decision on a value that is not known (captured or batched)
+        EscapeError       (RuntimeError)     a tensor used after its transform ended
+        ReleasedError     (RuntimeError)     a backward pass over a graph already released
+        MutationError     (ValueError)       a write that would make a recorded derivative wrong
+        RuleError         (TypeError)        a derivative rule that returned something else than it must
+        MissingRuleError  (NotImplementedError)  no derivative rule, or no support for an argument
+        CheckError        (AssertionError)   a derivative that disagrees with finite differences
+"""
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OTHERS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep)
+
+
+class AdjointError(Exception):
+    """The base of all errors of this package."""
+
+
+class DTypeError(AdjointError, TypeError):
+    """A dtype, or a type, that has no derivative."""
+
+
+class ShapeError(AdjointError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class LeakError(AdjointError, TypeError):
+    """A conversion that would silently lose the derivative."""
+
+
+class ConcreteError(AdjointError, TypeError):
+    """Python asked for the value of something that is not known: a captured or a batched tensor."""
+
+
+class EscapeError(AdjointError, RuntimeError):
+    """A tensor was used after the transform that made it had ended."""
+
+
+class ReleasedError(AdjointError, RuntimeError):
+    """A backward pass over a graph that an earlier one released."""
+
+
+class MutationError(AdjointError, ValueError):
+    """A write that would make a recorded derivative wrong."""
+
+
+class RuleError(AdjointError, TypeError):
+    """A derivative rule returned something else than it must."""
+
+
+class MissingRuleError(AdjointError, NotImplementedError):
+    """There is no derivative rule for this, or an argument is not supported."""
+
+
+class CheckError(AdjointError, AssertionError):
+    """A derivative disagrees with finite differences."""
+
+
+def user_frame():
+    """The innermost frame outside this package and NumPy, or None."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_HERE) and not any(part in name for part in _OTHERS) and not name.startswith("<__array_function__"):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_line():
+    """The user's line as `file.py:12`, or '' when there is none."""
+    frame = user_frame()
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+
+
+def where():
+    """` (model.py:12)`, for the end of a sentence in a message; '' when no user's frame is found."""
+    line = user_line()
+    return f" ({line})" if line else ""
+
+
+def defined(f):
+    """`loss (model.py:12)`: the name of a function and where it is defined."""
+    name = getattr(f, "__name__", type(f).__name__)
+    code = getattr(f, "__code__", None)
+    return f"{name} ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else name

@@ -1,0 +1,72 @@
+"""Protecting what a backward pass will read: a user's array that is recorded must not change before it is read.
+
+A small array is copied. A large one is made read-only, itself and what it is a view of, until the graph that reads it is
+gone; a write to it in the meantime is NumPy's own error. (Another view of the same memory, made before, stays writable:
+NumPy keeps no list of them.)
+"""
+
+import numpy as np
+
+from .config import config
+
+SMALL = 65536  # bytes
+
+def protect(array):
+    """A user's array as the backward pass shall see it: a copy when small, else locked until nobody needs it."""
+    if not config.guard:
+        return array
+    if array.nbytes <= SMALL:
+        return array.copy()
+    return _lock(array)
+
+
+class _Hold:
+    """Keeps an array, and what it is a view of, read-only while it lives."""
+
+    __slots__ = ("arrays",)
+
+    def __init__(self, array):
+        self.arrays = []
+        while isinstance(array, np.ndarray):
+            count = _locks.get(id(array))
+            if count is not None:
+                count[0] += 1
+                self.arrays.append(array)
+            elif array.flags.writeable:
+                _locks[id(array)] = [1]
+                array.flags.writeable = False
+                self.arrays.append(array)
+            array = array.base
+
+    def __del__(self):
+        # bases first: a view may become writeable only after what it is a view of
+        for array in reversed(self.arrays):
+            count = _locks[id(array)]
+            count[0] -= 1
+            if not count[0]:
+                del _locks[id(array)]
+                array.flags.writeable = True
+
+
+_locks: dict = {}  # id of a locked array -> [how many holds]
+
+
+def _lock(array):
+    if not array.flags.writeable and array.base is None and id(array) not in _locks:
+        return array  # the user's own read-only array: nobody can write it
+    hold = _Hold(array)
+    if not hold.arrays:
+        return array
+    # A plain view whose base is an object that owns the hold: the hold lives as long as any view of this view.
+    return np.asarray(_Buffer(array, hold))
+
+
+class _Buffer:
+    """Hands NumPy the array's memory through the array interface, with the hold as its owner."""
+
+    __slots__ = ("__array_interface__", "array", "hold")
+
+    def __init__(self, array, hold):
+        self.array = array
+        self.hold = hold
+        self.__array_interface__ = array.__array_interface__

@@ -1,0 +1,382 @@
+"""Tensor: a value, and the trace that sees it, if any. Knows no op: operators and methods are installed by higher folders.
+
+`info` belongs to the trace: a node (Tape), a tangent (Dual), a variable (Capture). A tensor without trace is untracked:
+it converts to NumPy freely. A tracked one refuses every conversion that would lose its derivative.
+"""
+
+import numpy as np
+
+from .errors import ConcreteError, LeakError, MissingRuleError, MutationError, where
+from .types import TYPEOF, Array, typeof
+
+UFUNCS: dict = {}  # NumPy's ufunc -> our function
+FUNCTIONS: dict = {}  # NumPy's function -> our function
+UFUNC_METHODS: dict = {}  # (ufunc, method) -> our function, as (np.add, "reduce") -> sum
+REFUSED: dict = {}  # NumPy's function -> why there is no derivative, and what to do
+
+
+class Tensor:
+    """A NumPy-like array that can be differentiated.
+
+    data: an array, number or nested list (copied); dtype: as in NumPy. Python floats give float64.
+
+    >>> from adjoint import Tensor
+    >>> Tensor([0.0, 1.0])
+    Tensor(shape=[2], dtype=Float64, value= [ 0.00000000e+00,  1.00000000e+00])
+    """
+
+    __slots__ = ("__weakref__", "info", "trace", "value")
+
+    def __init__(self, data, dtype=None):
+        if type(data) is Tensor or type(data) is Flat:
+            if data.trace is not None:
+                raise LeakError(
+                    f"Tensor(x) of a tensor that is being differentiated would lose its derivative{where()}; use x itself, "
+                    "or ad.stop_gradient(x) if no derivative is wanted"
+                )
+            data = data.value
+        self.value = np.array(data, dtype=dtype)
+        self.trace = None
+        self.info = None
+        if self.value.dtype.kind not in "biufc":
+            raise LeakError(
+                f"a tensor holds numbers, not {self.value.dtype}: {data!r:.100}; to join tensors use ad.numpy.stack or ad.numpy.array"
+            )
+
+    # What it looks like
+
+    @property
+    def __class__(self):
+        # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch; type(t) stays honest.
+        return np.ndarray
+
+    @property
+    def shape(self):
+        return typeof(self).shape
+
+    @property
+    def dtype(self):
+        return typeof(self).dtype
+
+    @property
+    def ndim(self):
+        return len(typeof(self).shape)
+
+    @property
+    def size(self):
+        return typeof(self).size
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self.size * self.itemsize
+
+    @property
+    def device(self):
+        return "cpu"
+
+    def __len__(self):
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of a tensor of shape ()")
+        return shape[0]
+
+    def __iter__(self):
+        if not self.shape:
+            raise TypeError("iteration over a tensor of shape ()")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self):
+        return _tensor_repr(self)
+
+    def __str__(self):
+        known, value = peek(self)
+        return str(value) if known else repr(self)
+
+    def __format__(self, spec):
+        known, value = peek(self)
+        if not spec:
+            return str(self)
+        if not known:
+            raise ConcreteError(unknown(self, f"format(x, {spec!r})"))
+        return format(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value, spec)
+
+    # Python's decisions on values: they work while the value is known
+
+    def __bool__(self):
+        return bool(concrete(self, "if, while, and, or, bool()"))
+
+    def __int__(self):
+        return int(concrete(self, "int()"))
+
+    def __index__(self):
+        value = concrete(self, "an index")
+        if value.dtype.kind not in "iu":
+            raise TypeError(f"a tensor of dtype {value.dtype} is no index")
+        return value.__index__()
+
+    def __round__(self, digits=None):
+        value = concrete(self, "round()")
+        return round(value.item()) if digits is None else UFUNC_METHODS["round"](self, digits)
+
+    __hash__ = object.__hash__
+
+    # Conversions: they lose the derivative, so they are for untracked tensors only
+
+    def __float__(self):
+        return float(release(self, "float() or a function of the math module"))
+
+    def __complex__(self):
+        return complex(release(self, "complex()"))
+
+    def item(self, *args):
+        """The value as a Python number, as `numpy.ndarray.item`."""
+        return np.asarray(release(self, ".item()")).item(*args)
+
+    def tolist(self):
+        """The values as nested lists, as `numpy.ndarray.tolist`."""
+        return np.asarray(release(self, ".tolist()")).tolist()
+
+    def numpy(self):
+        """A copy of the values as a NumPy array."""
+        return np.array(release(self, ".numpy()"))
+
+    asnumpy = numpy
+
+    def __array__(self, dtype=None, copy=None):
+        value = release(self, "np.asarray(), np.array(), or storing it in a NumPy array (a[i] = x)")
+        array = np.asarray(value, dtype=dtype)
+        return array.copy() if copy and array is value else array
+
+    def __copy__(self):
+        return _copy(self)
+
+    def __deepcopy__(self, memo):
+        release(self, "copy.deepcopy()")
+        return _copy(self)
+
+    def __reduce__(self):
+        return Tensor, (np.asarray(release(self, "pickling")),)
+
+    # Writes: they arrive with in-place support
+
+    def __setitem__(self, index, value):
+        _write(self, index, value)
+
+    # NumPy's protocols: plain `np.` calls on tensors arrive here
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if method == "__call__":
+            if not kwargs:
+                f = UFUNCS.get(ufunc)
+                if f is not None:
+                    return f(*inputs)
+            return _ufunc_call(ufunc, inputs, kwargs)
+        f = UFUNC_METHODS.get((ufunc, method))
+        if f is None:
+            raise MissingRuleError(
+                f"np.{ufunc.__name__}.{method} of a tensor has no derivative rule{where()}; use the function it stands for "
+                "(np.sum for np.add.reduce, np.cumsum for np.add.accumulate)"
+            )
+        return f(*inputs, **kwargs)
+
+    def __array_function__(self, func, types, args, kwargs):
+        f = FUNCTIONS.get(func)
+        if f is None:
+            return _refuse(func, args, kwargs)
+        return f(*args, **kwargs)
+
+
+class Flat(Tensor):
+    """A tensor on a Tape with a plain real floating array or scalar inside: the one test of the fast path."""
+
+    __slots__ = ()
+
+
+_new = object.__new__
+
+
+def make(value, trace, info):
+    """A tensor of a trace."""
+    t = _new(Tensor)
+    t.value = value
+    t.trace = trace
+    t.info = info
+    return t
+
+
+def untracked(value):
+    """A tensor without trace around a value; a tensor is returned as it is."""
+    if type(value) is Tensor or type(value) is Flat:
+        return value
+    return make(value, None, None)
+
+
+def is_tensor(x):
+    return type(x) is Tensor or type(x) is Flat
+
+
+def is_tracked(x):
+    return (type(x) is Tensor or type(x) is Flat) and x.trace is not None
+
+
+def _typeof(t):
+    return typeof(t.value) if t.trace is None else t.trace.typeof(t)
+
+
+TYPEOF[Tensor] = TYPEOF[Flat] = _typeof
+
+
+def concrete(x, why):
+    """The plain value behind a tensor, through every trace; ConcreteError where it is not known."""
+    while type(x) is Tensor or type(x) is Flat:
+        x = x.value if x.trace is None else x.trace.concrete(x, why)
+    return x
+
+
+def release(x, why):
+    """The plain value of a tensor that nobody differentiates; LeakError for one that is being differentiated."""
+    while type(x) is Tensor or type(x) is Flat:
+        trace = x.trace
+        if trace is None:
+            x = x.value
+            continue
+        below = trace.concrete(x, why)
+        if trace.holds(x):
+            raise LeakError(
+                f"{why} on a tensor that is being differentiated would lose its derivative{where()}; use the tensor itself "
+                "(operators, methods and np functions work on it; ad.numpy.stack or ad.numpy.array join tensors), "
+                "or ad.stop_gradient(x) if no derivative is wanted"
+            )
+        x = below
+    return x
+
+
+def peek(x):
+    """(known, value) for printing: the plain value behind a tensor, if it is known."""
+    try:
+        return True, concrete(x, "printing")
+    except ConcreteError:
+        return False, None
+
+
+def unknown(tensor, why):
+    """The message for a Python decision on a value that is not known."""
+    return (
+        f"{why} needs the value of a tensor that is not known here{where()}: {typeof(tensor)} is captured or batched; "
+        "use ad.cond, ad.while_loop, ad.scan or np.where in its place, or make the value an argument that is not mapped"
+    )
+
+
+def _copy(t):
+    c = _new(type(t))
+    c.value, c.trace, c.info = t.value, t.trace, t.info
+    if t.trace is None and type(t.value) is np.ndarray:
+        c.value = t.value.copy()
+    return c
+
+
+def _write(t, index, value):
+    if t.trace is None and not is_tracked(value):
+        t.value[_plain_index(index)] = value.value if is_tensor(value) else value
+        return
+    if t.trace is not None and t.trace.write(t, _plain_index(index), value):
+        return
+    raise MutationError(
+        f"writing into a tensor, x[...] = v, is not supported while it is being differentiated{where()}; build the result from its "
+        "parts with ad.numpy.stack, concatenate or where, or change a NumPy array before the derivative is taken"
+    )
+
+
+def update(t, result, name):
+    """What `t += v` means: for a scalar, rebinding, as in Python; for an array, a write."""
+    if t.trace is None or t.ndim == 0 and type(t.value) is not np.ndarray:
+        if t.trace is None and is_tracked(result):
+            raise MutationError(
+                f"an in-place operator ({name}) would write a tensor that is being differentiated into one that is not{where()}; "
+                "write a = a + x instead of a += x"
+            )
+        if t.trace is None and type(t.value) is np.ndarray:
+            t.value[...] = result.value
+            return t
+        return result
+    if t.trace.write(t, ..., result):
+        return t
+    raise MutationError(
+        f"an in-place operator ({name}) on a tensor that is being differentiated is not supported{where()}; write a = a + x instead of a += x"
+    )
+
+
+def _plain_index(index):
+    if type(index) is tuple:
+        return tuple(_plain_index(i) for i in index)
+    return concrete(index, "an index") if is_tensor(index) else index
+
+
+def _ufunc_call(ufunc, inputs, kwargs):
+    """The rare ufunc calls: with keywords, or of a ufunc without a rule."""
+    out = kwargs.pop("out", None)
+    if out is not None and any(o is not None for o in out):
+        raise MutationError(
+            f"np.{ufunc.__name__}(..., out=) or an in-place operator would write a tensor that is being differentiated into a NumPy "
+            f"array and lose its derivative{where()}; write a = a + x instead of a += x, and leave out= away"
+        )
+    if kwargs.pop("where", True) is not True:
+        raise MissingRuleError(f"np.{ufunc.__name__}(..., where=) of a tensor is not supported{where()}; use np.where")
+    dtype = kwargs.pop("dtype", None)
+    kwargs.pop("casting", None)
+    f = UFUNCS.get(ufunc)
+    if f is None or kwargs:
+        return _refuse(ufunc, inputs, kwargs)
+    if dtype is not None:
+        inputs = [FUNCTIONS[np.astype](x, dtype) if is_tensor(x) else np.asarray(x, dtype) for x in inputs]
+    return f(*inputs)
+
+
+def _refuse(func, args, kwargs):
+    """A NumPy function without a rule: right on untracked tensors, an error on tracked ones."""
+    name = getattr(func, "__module__", None) or "numpy"
+    name = f"{name}.{func.__name__}" if not name.startswith("numpy.") or "_" not in name else f"numpy.{func.__name__}"
+    try:
+        plain_args, plain_kwargs = _plain(args), _plain(kwargs)
+    except LeakError:
+        reason = REFUSED.get(func, "it has no derivative rule here")
+        raise MissingRuleError(
+            f"{name} of a tensor that is being differentiated: {reason}{where()}; compose it from functions that have one "
+            "(`adjoint ops` lists them), or give it one with ad.custom_rule"
+        ) from None
+    y = func(*plain_args, **plain_kwargs)
+    return untracked(y) if isinstance(y, (np.ndarray, np.generic)) else y
+
+
+def _plain(x):
+    if is_tensor(x):
+        return release(x, "a function without derivative rule")
+    if type(x) in (list, tuple):
+        return type(x)(_plain(e) for e in x)
+    if type(x) is dict:
+        return {k: _plain(v) for k, v in x.items()}
+    return x
+
+
+# The chapter's repr
+
+_NAMES = {"bool": "Bool", "uint8": "UInt8", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64"}
+
+
+def _tensor_repr(t):
+    kind = typeof(t)
+    if type(kind) is not Array:
+        return f"Tensor({kind})"
+    head = f"Tensor(shape={list(kind.shape)}, dtype={_NAMES.get(str(kind.dtype), str(kind.dtype).capitalize())}"
+    known, value = peek(t)
+    if not known:
+        return f"{head}, value= ?)"
+    value = np.asarray(value)
+    if value.ndim == 0:
+        return f"{head}, value= {value:.8g})" if kind.dtype.kind == "f" else f"{head}, value= {value})"
+    text = np.array2string(value, separator=", ", formatter={"float_kind": "{: .8e}".format} if kind.dtype.kind == "f" else None)
+    return f"{head}, value={' ' if value.ndim == 1 else chr(10)}{text})"

@@ -1,0 +1,107 @@
+"""Types of values: `Array(shape, dtype, weak)`, `Tuple(elems)`, `Stack(elem)`, and `typeof`.
+
+A Python scalar is weak: it takes the dtype of what it meets (NumPy's promotion since 2.0). A Stack is what a loop of
+unknown length saves, step by step.
+"""
+
+import math
+
+import numpy as np
+
+from .errors import DTypeError
+
+
+class Array:
+    """Shape and dtype of an array or scalar; `weak` marks a Python scalar."""
+
+    __slots__ = ("dtype", "shape", "weak")
+
+    def __init__(self, shape, dtype, weak=False):
+        self.shape = shape
+        self.dtype = dtype
+        self.weak = weak
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+    def __eq__(self, other):
+        return type(other) is Array and (self.shape, self.dtype, self.weak) == (other.shape, other.dtype, other.weak)
+
+    def __hash__(self):
+        return hash((self.shape, self.dtype, self.weak))
+
+    def __repr__(self):
+        return f"{'weak ' if self.weak else ''}{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+class Tuple:
+    """The type of a tuple: one type an element."""
+
+    __slots__ = ("elems",)
+
+    def __init__(self, elems):
+        self.elems = tuple(elems)
+
+    def __eq__(self, other):
+        return type(other) is Tuple and self.elems == other.elems
+
+    def __hash__(self):
+        return hash(("Tuple", self.elems))
+
+    def __repr__(self):
+        return f"({', '.join(map(repr, self.elems))})"
+
+
+class Stack:
+    """The type of a stack of values, all of type `elem`; its length is known at run time only."""
+
+    __slots__ = ("elem",)
+
+    def __init__(self, elem):
+        self.elem = elem
+
+    def __eq__(self, other):
+        return type(other) is Stack and self.elem == other.elem
+
+    def __hash__(self):
+        return hash(("Stack", self.elem))
+
+    def __repr__(self):
+        return f"Stack[{self.elem}]"
+
+
+_SCALARS = {
+    bool: Array((), np.dtype(bool), True),
+    int: Array((), np.dtype(np.int64), True),
+    float: Array((), np.dtype(np.float64), True),
+    complex: Array((), np.dtype(np.complex128), True),
+}
+TYPEOF = {}  # further classes of values, registered by their modules
+
+
+def typeof(x):
+    """The type of a value: array, scalar, tuple, tensor or stack."""
+    kind = type(x)
+    if kind is np.ndarray or isinstance(x, np.generic):
+        return Array(x.shape, x.dtype)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    if kind in TYPEOF:
+        return TYPEOF[kind](x)
+    if kind is tuple:
+        return Tuple(typeof(e) for e in x)
+    if kind is Array or kind is Tuple or kind is Stack:
+        return x
+    if hasattr(kind, "__array_function__") or hasattr(kind, "__array__"):
+        return Array(x.shape, x.dtype)
+    raise DTypeError(f"{kind.__name__} is no array, number or tensor: {x!r}"[:300])
+
+
+def is_float(dtype):
+    """Real or complex floating: what can carry a derivative."""
+    return dtype.kind in "fc"

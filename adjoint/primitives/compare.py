@@ -1,0 +1,68 @@
+"""What has no derivative: comparisons, logic, rounding, signs, tests. Derivatives are zero, and nothing is recorded."""
+
+import operator
+
+import numpy as np
+
+from ..core.tensor import UFUNC_METHODS, Tensor
+from .kinds import implements, nondiff
+
+less = nondiff("less", operator.lt, np.less)
+less_equal = nondiff("less_equal", operator.le, np.less_equal)
+greater = nondiff("greater", operator.gt, np.greater)
+greater_equal = nondiff("greater_equal", operator.ge, np.greater_equal)
+equal = nondiff("equal", operator.eq, np.equal)
+not_equal = nondiff("not_equal", operator.ne, np.not_equal)
+
+logical_and = nondiff("logical_and", np.logical_and)
+logical_or = nondiff("logical_or", np.logical_or)
+logical_xor = nondiff("logical_xor", np.logical_xor)
+logical_not = nondiff("logical_not", np.logical_not)
+bitwise_and = nondiff("bitwise_and", operator.and_, np.bitwise_and)
+bitwise_or = nondiff("bitwise_or", operator.or_, np.bitwise_or)
+bitwise_xor = nondiff("bitwise_xor", operator.xor, np.bitwise_xor)
+invert = nondiff("invert", np.invert)
+left_shift = nondiff("left_shift", operator.lshift, np.left_shift)
+right_shift = nondiff("right_shift", operator.rshift, np.right_shift)
+
+isnan = nondiff("isnan", np.isnan)
+isinf = nondiff("isinf", np.isinf)
+isfinite = nondiff("isfinite", np.isfinite)
+signbit = nondiff("signbit", np.signbit)
+sign = nondiff("sign", np.sign)
+floor = nondiff("floor", np.floor)
+ceil = nondiff("ceil", np.ceil)
+rint = nondiff("rint", np.rint)
+trunc = nondiff("trunc", np.trunc)
+floor_divide = nondiff("floor_divide", operator.floordiv, np.floor_divide)
+nextafter = nondiff("nextafter", np.nextafter)
+spacing = nondiff("spacing", np.spacing)
+gcd = nondiff("gcd", np.gcd)
+lcm = nondiff("lcm", np.lcm)
+_round = nondiff("round", np.round, np.round)
+
+
+@implements(np.round, np.around)
+def round(a, decimals=0, out=None):
+    """a rounded to the given number of decimals; the derivative is 0. As `numpy.round`."""
+    return _round.op(a, decimals=decimals)
+
+
+UFUNC_METHODS["round"] = round
+
+
+def _install():
+    for name, f in {
+        "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": equal, "ne": not_equal,
+    }.items():  # fmt: skip
+        setattr(Tensor, f"__{name}__", f)
+    for name, f in {
+        "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor, "lshift": left_shift, "rshift": right_shift, "floordiv": floor_divide,
+    }.items():  # fmt: skip
+        setattr(Tensor, f"__{name}__", f)
+        setattr(Tensor, f"__r{name}__", lambda b, a, f=f: f(a, b))
+    Tensor.__invert__ = invert
+    Tensor.__divmod__ = lambda a, b: (floor_divide(a, b), a % b)
+
+
+_install()

@@ -1,0 +1,383 @@
+"""The five kinds of ops: say what is new, derive the rest.
+
+| kind          | the author writes                                          | derived                                   |
+|---------------|------------------------------------------------------------|-------------------------------------------|
+| `elementwise` | value, one partial per argument, a native one-liner        | jvp, vjp with broadcasting undone, batch, type |
+| `linear`      | value, transpose                                           | jvp (itself), vjp                         |
+| `bilinear`    | value, left and right transpose                            | jvp, vjp                                  |
+| `nondiff`     | value                                                      | all else                                  |
+| `general`     | jvp and vjp in full, with the formula and its source       | batch lane by lane, type by a stand-in    |
+
+Rules call `np.*`: it costs nothing on arrays and dispatches on tensors. A rule must be linear in t or g, and never
+branch on it.
+"""
+
+import numpy as np
+
+from ..core.config import config
+from ..core.errors import MutationError, where
+from ..core.op import Op, bind, is_plain
+from ..core.op import shape as shape_of
+from ..core.tensor import FUNCTIONS, UFUNCS
+from ..core.types import Array, Tuple, typeof
+from ..traces.reverse import binary, unary
+
+
+def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=None, pulls=(None, None), sample=None):
+    """Define an elementwise op; returns the function users call.
+
+    partials: one an argument:
+      `(y, *args) -> dy/darg`, a partial derivative; a parameter whose name starts with `_` is not saved;
+      `(g, y, *args) -> array`, first parameter named g: the whole map, linear in g, for rules that select (real only);
+      a number: a constant partial; None: no derivative in this argument.
+    ufunc: NumPy's function that this op stands for (default: f itself). domain: one interval (lo, hi) an argument,
+    where the laws test it. pulls: cheaper ways to pull back on the fast path, `(g, y, *args) -> cotangent`.
+    """
+    arity = len(partials)
+    rules = [_Partial(p, arity) for p in partials]
+    saves = (tuple(map(any, zip(*(r.reads for r in rules), strict=True))), False)
+
+    def jvp(ts, y, *args):
+        t = None
+        for ti, rule in zip(ts, rules, strict=True):
+            if ti is not None and rule.f is not None:
+                part = rule(ti, y, args)
+                t = part if t is None else t + part
+        return None if t is None else broadcast_like(t, y)
+
+    def vjp(wants, g, y, *args):
+        out = []
+        for want, rule, a in zip(wants, rules, args, strict=True):
+            out.append(unbroadcast(rule(g, y, args, transpose=True), a) if want and rule.f is not None else None)
+        return tuple(out)
+
+    def batch(size, batched, *args):
+        return bind(op, *align(batched, args))
+
+    op = Op(name, f, kind="elementwise", type=type or _elementwise_type(f), jvp=jvp, vjp=vjp, batch=batch,
+            lower=lower or (lambda b, *xs: getattr(b, name)(*xs)), saves=saves,
+            sample=sample or _elementwise_samples(domain or ((-2.0, 2.0),) * arity))  # fmt: skip
+    if arity == 1:
+        entry = unary(op, f, rules[0].reads, pulls[0] or rules[0].pull())
+    elif arity == 2:
+        entry = binary(op, f, [r.reads for r in rules], [own or r.pull() for own, r in zip(pulls, rules, strict=True)])
+    else:
+        entry = _entry(op)
+    return _public(entry, op, ufunc if ufunc is not None else f)
+
+
+class _Partial:
+    """One partial of an elementwise op: what it reads, and how it acts on a tangent or a cotangent."""
+
+    __slots__ = ("f", "reads", "selects")
+
+    def __init__(self, f, arity):
+        self.f = f
+        names = f.__code__.co_varnames[: f.__code__.co_argcount] if callable(f) else ()
+        self.selects = names[:1] == ("g",)
+        names = names[self.selects :]
+        if callable(f) and len(names) != arity + 1:
+            raise TypeError(f"a partial takes y and the {arity} arguments, not {names}")
+        self.reads = tuple(not name.startswith("_") for name in names) or (False,) * (arity + 1)
+
+    def __call__(self, g, y, args, transpose=False):
+        f = self.f
+        if self.selects:
+            return f(g, y, *args)
+        if not callable(f):
+            return g if f == 1 else -g if f == -1 else g * f
+        p = f(y, *args)
+        return strong_mul(g, conj(p) if transpose else p)
+
+    def pull(self):
+        """The plain way back, for the fast path: `(g, y, *args) -> cotangent`."""
+        f = self.f
+        if f is None:
+            return lambda g, *_: None
+        if self.selects:
+            return f
+        if not callable(f):
+            return (lambda g, *_: g) if f == 1 else (lambda g, *_: -g) if f == -1 else (lambda g, *_: g * f)
+        return lambda g, *row: g * f(*row)
+
+
+def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batch=None, type=None):
+    """Define an op without derivative: comparisons, rounding, indices. Returns the function users call."""
+    if elementwise:
+        type = type or _elementwise_type(f)
+
+        def batch(size, batched, *args, **params):
+            return bind(op, *align(batched, args), **params)
+
+    op = Op(name, f, kind="nondiff", type=type, batch=batch, lower=lower, sample=sample)
+    return _public(_entry(op), op, ufunc if ufunc is not None else f)
+
+
+def linear(name, f, transpose, *, batch=None, type=None, lower=None, sample=None):
+    """Define an op that is linear in all its array arguments together. Returns the op.
+
+    f(*args, **params). transpose(g, *types, **params) -> one cotangent (one argument) or a tuple of them.
+    """
+
+    def jvp(ts, y, *args, **params):
+        if all(t is None for t in ts):
+            return None
+        return bind(op, *(zeros_like(a) if t is None else t for t, a in zip(ts, args, strict=True)), **params)
+
+    def vjp(wants, g, _y, *_args, **params):
+        r = transpose(g, *_args, **params)
+        return (r,) if len(_args) == 1 and not isinstance(r, tuple) else r
+
+    op = Op(name, f, kind="linear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample)
+    return op
+
+
+def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=None):
+    """Define an op of two arguments that is linear in each. Returns the op.
+
+    left(g, a, b, **params) is the cotangent of a (it may read a's type only), right that of b.
+    """
+
+    def jvp(ts, y, a, b, **params):
+        t = None
+        if ts[0] is not None:
+            t = bind(op, ts[0], b, **params)
+        if ts[1] is not None:
+            s = bind(op, a, ts[1], **params)
+            t = s if t is None else t + s
+        return t
+
+    def vjp(wants, g, _y, a, b, **params):
+        return (left(g, a, b, **params) if wants[0] else None, right(g, a, b, **params) if wants[1] else None)
+
+    op = Op(name, f, kind="bilinear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample)
+    return op
+
+
+def general(name, f, jvp, vjp, *, batch=None, type=None, lower=None, sample=None, record=None, dual=None):
+    """Define an op by its full rules; see `core.op` for their signatures. Returns the op."""
+    return Op(name, f, kind="general", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample, record=record, dual=dual)
+
+
+def implements(*functions):
+    """Register a function of ours for NumPy's functions of the same signature: `np.f(tensor)` then arrives in it."""
+
+    def register(ours):
+        for f in functions:
+            (UFUNCS if isinstance(f, np.ufunc) else FUNCTIONS)[f] = ours
+        return ours
+
+    return register
+
+
+def _public(entry, op, ufunc):
+    entry.__name__ = entry.__qualname__ = op.name
+    entry.op = op
+    doc = getattr(ufunc, "__doc__", None) or ""
+    entry.__doc__ = f"{op.name}: elementwise, as NumPy's or SciPy's function of this name.\n\n{doc}" if doc else None
+    if isinstance(ufunc, np.ufunc):
+        UFUNCS[ufunc] = entry
+    return entry
+
+
+def _entry(op):
+    def entry(*args):
+        return bind(op, *args)
+
+    return entry
+
+
+def no_out(name, out):
+    """Refuse an `out=` argument."""
+    if out is not None:
+        raise MutationError(f"{name}(..., out=) is not supported for tensors{where()}; use the result that is returned")
+
+
+# What the derived rules are made of
+
+
+def _strong_mul(g, p):
+    r = g * p
+    if config.ieee:
+        return r
+    if np.ndim(r) == 0:
+        return r if r == r or g != 0 else zero_of(r)
+    if np.isnan(r).any():
+        r = np.where(g == 0, zero_of(r), r)
+    return r
+
+
+def zero_of(x):
+    """A zero of this dtype."""
+    return typeof(x).dtype.type(0)
+
+
+def _strong_vjp(wants, g, _y, a, p):
+    return (
+        unbroadcast(strong_mul(g, conj(p)), a) if wants[0] else None,
+        unbroadcast(strong_mul(g, conj(a)), p) if wants[1] else None,
+    )
+
+
+def _strong_jvp(ts, y, a, p):
+    t = None
+    if ts[0] is not None:
+        t = strong_mul(ts[0], p)
+    if ts[1] is not None:
+        s = strong_mul(ts[1], a)
+        t = s if t is None else t + s
+    return None if t is None else broadcast_like(t, y)
+
+
+def _strong_eval(g, p):
+    with np.errstate(all="ignore"):
+        return _strong_mul(g, p)
+
+
+def unbroadcast(g, like):
+    """Undo broadcasting: sum g over the axes that `like` (a value, a type or None: nothing to undo) does not have; its dtype."""
+    if like is None:
+        return g
+    kind = typeof(like)
+    gk = typeof(g)
+    if gk.shape != kind.shape:
+        g = _sum_to(g, gk.shape, kind.shape)
+    if gk.dtype != kind.dtype:
+        g = cast(g, kind.dtype)
+    return g
+
+
+def _sum_to(g, have, want):
+    extra = len(have) - len(want)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(want) if n == 1 and have[i + extra] != 1)
+    if is_plain(g) and g.dtype == np.float32:
+        # float32 accumulates in float64
+        return np.add.reduce(g, axes, dtype=np.float64).astype(np.float32).reshape(want)
+    if is_plain(g) and type(g) is np.ndarray and axes == tuple(range(extra)) and g.shape[0] > 1024 and g.flags.c_contiguous:
+        # NumPy adds rows one after the other; in blocks of 256 rows the error stays that of a short sum
+        rows = g.reshape(-1, *want) if want else g.reshape(-1)
+        n = len(rows) // 256 * 256
+        if want and n:
+            s = np.add.reduce(np.add.reduce(rows[:n].reshape(256, n // 256, *want), 0), 0)
+            return s + np.add.reduce(rows[n:], 0) if n < len(rows) else s
+    if extra and len(axes) == extra:
+        return np.sum(g, axis=axes)
+    return np.reshape(np.sum(g, axis=axes), want)
+
+
+def broadcast_like(t, y):
+    """t broadcast to the shape of y."""
+    want = shape_of(y)
+    return t if shape_of(t) == want else np.broadcast_to(t, want)
+
+
+def conj(p):
+    """The complex conjugate; real values are returned as they are."""
+    if type(p) is int or type(p) is float or typeof(p).dtype.kind != "c":
+        return p
+    return np.conjugate(p)
+
+
+def cast(x, dtype):
+    """x in this dtype, for cotangents: a real one takes the real part."""
+    if dtype.kind == "f" and typeof(x).dtype.kind == "c":
+        x = np.real(x)
+    return x if typeof(x).dtype == dtype else x.astype(dtype)
+
+
+def zeros_like(x):
+    """Zeros with the shape and dtype of a value or type, as a plain array."""
+    kind = typeof(x)
+    if type(kind) is Tuple:
+        return tuple(map(zeros_like, kind.elems))
+    return np.zeros(kind.shape, kind.dtype)
+
+
+def align(batched, args):
+    """Batched arguments with axes inserted behind the batch axis, so that they broadcast as their lanes would."""
+    ranks = [len(shape_of(a)) - b for a, b in zip(args, batched, strict=True)]
+    rank = max(ranks)
+    out = []
+    for a, b, r in zip(args, batched, ranks, strict=True):
+        if b and r < rank:
+            s = shape_of(a)
+            a = np.reshape(a, (s[0],) + (1,) * (rank - r) + tuple(s[1:]))
+        out.append(a)
+    return out
+
+
+def axes_from_end(axis, ndim):
+    """Axes as a sorted tuple of negative numbers, so that a batch axis in front changes nothing. None: all."""
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    out = []
+    for a in axes:
+        a = a.__index__()
+        if not -ndim <= a < ndim:
+            raise np.exceptions.AxisError(a, ndim)
+        out.append(a - ndim if a >= 0 else a)
+    if len(set(out)) != len(out):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(sorted(out))
+
+
+def axis_from_end(axis, ndim):
+    """One axis as a negative number."""
+    return axes_from_end(axis.__index__(), ndim)[0]
+
+
+def as_array(x):
+    """x, with lists and tuples made arrays: of tensors, a stacked tensor."""
+    if type(x) is list or type(x) is tuple:
+        return FUNCTIONS[np.array](x)
+    return x
+
+
+def _elementwise_type(f):
+    known: dict = {}
+
+    def type_rule(*types, **params):
+        key = (*((t.dtype, t.weak) for t in types), *params.items())
+        if key not in known:
+            with np.errstate(all="ignore"):
+                known[key] = typeof(f(*(t.dtype.type(1).item() if t.weak else t.dtype.type(1) for t in types), **params))
+        y = known[key]
+        return Array(np.broadcast_shapes(*(t.shape for t in types)), y.dtype, y.weak)
+
+    return type_rule
+
+
+def _elementwise_samples(domain):
+    shapes = {1: [((),), ((3,),), ((2, 3),)], 2: [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,))]}
+
+    def sample(rng):
+        n = len(domain)
+        rows = shapes.get(n, [((),) * n, ((3,),) * n, ((2, 3),) + ((3,),) * (n - 1)])
+        return [(tuple(np.asarray(rng.uniform(lo, hi, s))[()] for (lo, hi), s in zip(domain, row, strict=True)), {}) for row in rows]
+
+    return sample
+
+
+_strong_op = Op(
+    "strong_mul",
+    _strong_eval,
+    kind="bilinear",
+    type=_elementwise_type(lambda a, b: a * b),
+    jvp=_strong_jvp,
+    vjp=_strong_vjp,
+    batch=lambda size, batched, g, p: bind(_strong_op, *align(batched, (g, p))),
+    lower=lambda b, g, p: b.select(b.eq(g, b.constant(0.0)), b.constant(0.0), b.mul(g, p)),
+    sample=_elementwise_samples(((-2.0, 2.0), (-2.0, 2.0))),
+)
+
+
+def strong_mul(g, p):
+    """g * p, but 0 wherever g is 0, even if p is infinite or NaN: what nobody chose contributes nothing.
+
+    It is an op of its own because of second derivatives: in g it stays linear with slope p at g = 0 too, which a
+    `where(g == 0, 0, g * p)` would forget.
+    """
+    return bind(_strong_op, g, p)
+
+

@@ -1,0 +1,1 @@
+"""Four interpretations of ops: Tape (reverse), Dual (forward), Batch (vmap), Capture (graph)."""

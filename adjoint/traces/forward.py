@@ -1,0 +1,35 @@
+"""Forward mode: a tensor carries its tangent. Knows no particular op."""
+
+from ..core.op import Trace, bind
+from ..core.tensor import Flat, Tensor, make, untracked
+
+
+class Dual(Trace):
+    """One forward pass; `info` of its tensors is the tangent. An absent tangent is None, and then there is no tensor."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self):
+        super().__init__()
+        self.closed = False
+
+    def process(self, op, args, params):
+        if self.closed:
+            self.escaped()
+        primals = []
+        ts = []
+        for a in args:
+            mine = (type(a) is Tensor or type(a) is Flat) and a.trace is self
+            primals.append(a.value if mine else a)
+            ts.append(a.info if mine else None)
+        if op.dual is not None:
+            y, t = op.dual(ts, *primals, **params)
+        else:
+            y = bind(op, *primals, **params)
+            t = None if op.jvp is None else op.jvp(ts, y, *primals, **params)
+        if t is None or (type(t) is tuple and all(e is None for e in t)):
+            return untracked(y)
+        return make(y, self, t)
+
+    def close(self):
+        self.closed = True

@@ -1,0 +1,405 @@
+"""Reverse mode: remember each application, then walk back with the ops' vjp rules.
+
+A node is a list `[serial, pull, parents, y, *args]`. Serials fall as time goes, so a min-heap of the nodes reached pops
+the youngest first: no topological sort, no recursion, no cycles. Nodes point at nodes, never at tensors, and nobody
+changes one, but for `free`, which empties it. `parents` is the parent itself where only one argument is tracked (most
+nodes), else a tuple aligned with the arguments. What the rule does not read is not kept: None on the fast path, its
+type elsewhere.
+
+Two ways to make a node. `Tape.process` takes any op, level and value. `unary` and `binary` make, from the same rule, the
+entry that users call: they test for `Flat` (a tape, a plain real array inside) and do the same work in a third of the
+time; for all else they call `bind`.
+
+Zero cotangents are absolute: what nobody chose contributes 0, not 0 * inf. Fast pulls multiply plainly. Only where a
+gradient so found holds a NaN is the walk repeated with the ops' own vjp rules, which select (see `strong_mul`).
+
+Knows `Op` and `Tensor`; knows no particular op.
+"""
+
+import itertools
+from contextvars import ContextVar
+from heapq import heappop, heappush
+
+import numpy as np
+
+from ..core import config as _config
+from ..core.errors import MissingRuleError, ReleasedError, RuleError, user_line, where
+from ..core.guard import protect
+from ..core.op import Trace, bind, explain
+from ..core.tensor import Flat, Tensor, is_tensor, untracked
+from ..core.tuples import Partial
+from ..core.types import Array, Tuple, typeof
+
+_new = object.__new__
+_ndarray = np.ndarray
+_float64 = np.float64
+_serials = itertools.count(0, -1)
+
+SLOW = 0  # reasons why the fast path is off: no_grad blocks and debug levels in force, in any thread
+paused: ContextVar[bool] = ContextVar("adjoint_no_grad", default=False)  # no_grad: imperative tapes alone read it
+
+
+def slow_down(change):
+    global SLOW
+    SLOW += change
+
+
+_config.on_change(lambda before, after: slow_down(bool(after["debug"]) - bool(before["debug"])))
+
+
+class Tape(Trace):
+    """One recording. `next` hands out serials; a closed tape has one that raises."""
+
+    __slots__ = ("imperative", "lines", "next")
+
+    def __init__(self, imperative=False):
+        super().__init__()
+        self.next = _serials.__next__
+        self.imperative = imperative
+        self.lines = {} if _config.config.debug else None  # serial -> the user's line, for `show`
+        if imperative:
+            self.level = 0
+
+    def leaf(self, value, owner=None):
+        """A tensor to differentiate with respect to; `owner` is kept in its node."""
+        kind = type(value)
+        if kind is _ndarray:
+            value = protect(value)
+        flat = (kind is _ndarray or kind is float or isinstance(value, np.floating)) and typeof(value).dtype.kind == "f"
+        t = _new(Flat if flat else Tensor)
+        t.value = value
+        t.trace = self
+        t.info = [self.next(), None, None, owner]
+        return t
+
+    def process(self, op, args, params):
+        if self.imperative and paused.get():
+            return untracked(bind(op, *[a.value if is_tensor(a) and a.trace is self else a for a in args], **params))
+        serial = self.next()
+        values = []
+        parents = []
+        for a in args:
+            if (type(a) is Flat or type(a) is Tensor) and a.trace is self:
+                values.append(a.value)
+                parents.append(a.info)
+            else:
+                values.append(a)
+                parents.append(None)
+        if op.record is not None:
+            y, saved = op.record(*values, **params)
+        else:
+            y = saved = bind(op, *values, **params)
+        if op.vjp is None or not carries(y):
+            return untracked(y)
+        keep = op.saves
+        rest = op.saves_rest
+        kept = []
+        for i, v in enumerate(values, 1):
+            if not (keep[i] if i < len(keep) else rest):
+                v = typeof(v)
+            elif parents[i - 1] is None and type(v) is _ndarray:
+                v = protect(v)
+            kept.append(v)
+        node = [serial, general, tuple(parents), saved if keep[0] else typeof(saved), kept, op, params]
+        if self.lines is not None:
+            self.lines[serial] = (op, user_line(), y)
+        return self.wrap(y, node)
+
+    def wrap(self, y, node):
+        kind = type(y)
+        flat = (kind is _ndarray and y.dtype.kind == "f") or kind is float or isinstance(y, np.floating)
+        t = _new(Flat if flat and kind is not Tensor and kind is not Flat else Tensor)
+        t.value = y
+        t.trace = self
+        t.info = node
+        return t
+
+    def holds(self, tensor):
+        node = tensor.info
+        return not (node[1] is released or (self.imperative and paused.get()))
+
+    def close(self):
+        """End the recording: what still is used of it raises. Pulling back stays possible."""
+        self.next = self.escaped
+
+
+def carries(y):
+    """Whether a value can carry a derivative: it holds real or complex floating numbers."""
+    kind = type(y)
+    if kind is _ndarray:
+        return y.dtype.kind in "fc"
+    t = typeof(y)
+    if type(t) is Array:
+        return t.dtype.kind in "fc"
+    return any(_carries(e) for e in t.elems) if hasattr(t, "elems") else True
+
+
+def _carries(t):
+    return t.dtype.kind in "fc" if type(t) is Array else True
+
+
+BASE = Tape(imperative=True)  # the tape of attach_grad on concrete values
+
+
+# Walking back
+
+
+def walk(seeds, careful=False, create=None):
+    """Pull cotangents back from `seeds`, pairs (node, g). Returns {serial: (leaf node, g)}.
+
+    careful: use the ops' vjp rules, which select; fast pulls multiply. create: the tape of these nodes, to record the
+    walk itself on it.
+    """
+    heap: list = []
+    grads: dict = {}
+    leaves: dict = {}
+    owned = set()  # serials whose cotangent is our own array: further ones are added in place
+
+    def send(node, g):
+        k = node[0]
+        if k not in grads:
+            grads[k] = g
+            heappush(heap, node)
+        else:
+            _add(grads, owned, k, g)
+
+    for node, g in seeds:
+        send(node, g)
+    while heap:
+        node = heappop(heap)
+        k = node[0]
+        g = grads.pop(k)
+        pull = node[1]
+        if pull is None:
+            leaves[k] = (node, g.dense() if isinstance(g, Partial) else g)
+            continue
+        if isinstance(g, Partial):
+            g = g.dense()
+        parents = node[2]
+        if create is not None or (careful and pull in FAST):
+            r = _pull_by_rule(g, node, create)
+        else:
+            r = pull(g, node)
+        if type(parents) is list:
+            if r is None:
+                continue
+            q = parents[0]
+            if q not in grads:
+                grads[q] = r
+                heappush(heap, parents)
+            else:
+                _add(grads, owned, q, r)
+        else:
+            for p, e in zip(parents, r):  # noqa: B905: a rule may return fewer; `check` looks
+                if p is not None and e is not None:
+                    q = p[0]
+                    if q not in grads:
+                        grads[q] = e
+                        heappush(heap, p)
+                    else:
+                        _add(grads, owned, q, e)
+    return leaves
+
+
+def _add(grads, owned, k, g):
+    """Add one more cotangent; in place where the sum is our own."""
+    v = grads[k]
+    if k in owned and type(v) is _ndarray and (isinstance(g, Partial) or (type(g) is _ndarray and g.dtype is v.dtype)):
+        if type(g) is _ndarray:
+            v += g
+        else:
+            grads[k] = g.into(v)
+    else:
+        grads[k] = v + g
+        owned.add(k)
+
+
+def released(g, node):
+    raise ReleasedError(
+        f"backward a second time over a graph that was already released{where()}; pass retain_graph=True to the first backward, "
+        "or compute the result again"
+    )
+
+
+def free(seeds):
+    """Release the nodes below `seeds`: their arrays go, and a second walk over them raises."""
+    todo = [node for node, _ in seeds]
+    while todo:
+        node = todo.pop()
+        parents = node[2]
+        if node[1] is None or parents is None:
+            continue
+        todo.extend([parents] if type(parents) is list else [p for p in parents if p is not None])
+        node[1] = released
+        node[2] = None
+        del node[3:]
+
+
+# One node of any op
+
+
+def general(g, node):
+    """Pull through a node made by `Tape.process`, by the op's vjp rule."""
+    _, _, parents, y, args, op, params = node
+    wants = [p is not None for p in parents]
+    r = op.vjp(wants, g, y, *args, **params)
+    if len(r) != len(parents):
+        raise RuleError(f"the vjp rule of {op.name} returned {len(r)} cotangents for {len(parents)} arguments")
+    return r
+
+
+FAST: dict = {}  # fast pull -> (op, which arguments are tracked)
+
+
+def _pull_by_rule(g, node, tape):
+    """Pull through any node by the op's vjp rule; with a tape, the saved values are tensors of their nodes again."""
+    pull, parents, y = node[1:4]
+    if pull is general:
+        args, op, params = node[4:]
+        wants = [p is not None for p in parents]
+    elif pull is released:
+        released(g, node)
+    else:
+        op, wants = FAST[pull]
+        args = node[4:]
+        params = {}
+    if tape is not None:
+        if op.record is not None:
+            raise MissingRuleError(f"create_graph=True through {op.name} is not supported; use ad.grad of ad.grad for second derivatives")
+        row = [parents] * len(wants) if type(parents) is list else parents
+        args = [_tracked(tape, a, p) if w else a for a, p, w in zip(args, row, wants, strict=True)]
+        y = _tracked(tape, y, node)
+    r = op.vjp(wants, g, y, *args, **params)
+    return next(e for e, w in zip(r, wants, strict=True) if w) if type(parents) is list else r
+
+
+def _tracked(tape, value, node):
+    if value is None or isinstance(value, (Array, Tuple)) or not carries(value):
+        return value
+    return tape.wrap(value, node)
+
+
+# The entries users call, for the common case: one tape over plain real arrays, one or two arguments
+
+
+def unary(op, f, reads, back):
+    """The entry of an op with one argument. reads: whether (y, x) are kept; back(g, y, x) is the cotangent."""
+    keep_y, keep_x = reads
+
+    def pull(g, node):
+        return back(g, node[3], node[4])
+
+    FAST[pull] = (op, (True,))
+
+    def entry(x, /):
+        if type(x) is Flat and not SLOW:
+            a = x.value
+            try:
+                y = f(a)
+            except Exception as error:
+                raise explain(error, op, (a,))
+            t = _new(Flat)
+            t.value = y
+            t.trace = tape = x.trace
+            t.info = [tape.next(), pull, x.info, y if keep_y else None, a if keep_x else None]
+            return t
+        return bind(op, x)
+
+    return entry
+
+
+def binary(op, f, reads, backs):
+    """The entry of an op with two arguments. reads: for each of the two ways back, whether (y, a, b) are kept;
+    backs: the two ways back, `(g, y, a, b) -> cotangent`."""
+    back_a, back_b = backs
+    (ay, aa, ab), (by, ba, bb) = reads
+    both_y, both_a, both_b = ay or by, aa or ba, ab or bb
+
+    def pull_a(g, node):
+        return back_a(g, node[3], node[4], node[5])
+
+    def pull_b(g, node):
+        return back_b(g, node[3], node[4], node[5])
+
+    def pull_both(g, node):
+        _, _, _, y, a, b = node
+        return back_a(g, y, a, b), back_b(g, y, a, b)
+
+    FAST[pull_a] = (op, (True, False))
+    FAST[pull_b] = (op, (False, True))
+    FAST[pull_both] = (op, (True, True))
+
+    def entry(a, b, /):
+        if SLOW:
+            return bind(op, a, b)
+        if type(a) is Flat:
+            x = a.value
+            if type(b) is Flat:
+                tape = a.trace
+                z = b.value
+                if tape is not b.trace or (
+                    (type(x) is _ndarray or type(z) is _ndarray)
+                    and (type(x) is not _ndarray or type(z) is not _ndarray or x.shape != z.shape or x.dtype is not z.dtype)
+                ):
+                    return bind(op, a, b)
+                try:
+                    y = f(x, z)
+                except Exception as error:
+                    raise explain(error, op, (x, z))
+                t = _new(Flat)
+                t.value = y
+                t.trace = tape
+                t.info = [
+                    tape.next(),
+                    pull_both,
+                    (a.info, b.info),
+                    y if both_y else None,
+                    x if both_a else None,
+                    z if both_b else None,
+                ]
+                return t
+            kind = type(b)
+            if kind is float or kind is int:
+                z = b
+            elif kind is _ndarray:
+                if type(x) is not _ndarray or b.dtype is not x.dtype or b.shape != x.shape:
+                    return bind(op, a, b)
+                z = protect(b) if ab else b
+            elif kind is _float64 and (type(x) is _float64 or type(x) is float or x.dtype == _float64):
+                z = b
+            else:
+                return bind(op, a, b)
+            try:
+                y = f(x, z)
+            except Exception as error:
+                raise explain(error, op, (x, z))
+            t = _new(Flat)
+            t.value = y
+            t.trace = tape = a.trace
+            t.info = [tape.next(), pull_a, a.info, y if ay else None, x if aa else None, z if ab else None]
+            return t
+        if type(b) is Flat:
+            z = b.value
+            kind = type(a)
+            if kind is float or kind is int:
+                x = a
+            elif kind is _ndarray:
+                if type(z) is not _ndarray or a.dtype is not z.dtype or a.shape != z.shape:
+                    return bind(op, a, b)
+                x = protect(a) if ba else a
+            elif kind is _float64 and (type(z) is _float64 or type(z) is float or z.dtype == _float64):
+                x = a
+            else:
+                return bind(op, a, b)
+            try:
+                y = f(x, z)
+            except Exception as error:
+                raise explain(error, op, (x, z))
+            t = _new(Flat)
+            t.value = y
+            t.trace = tape = b.trace
+            t.info = [tape.next(), pull_b, b.info, y if by else None, x if ba else None, z if bb else None]
+            return t
+        return bind(op, a, b)
+
+    return entry
