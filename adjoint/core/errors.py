@@ -6,6 +6,7 @@
         LeakError         (TypeError)        a conversion that would lose the derivative
         ConcreteError     (TypeError)        a Python decision on a value that is not known (captured or batched)
         EscapeError       (RuntimeError)     a tensor used after its transform ended
+        UntrackedError    (RuntimeError)     backward or grad on a tensor that nothing was recorded for
         ReleasedError     (RuntimeError)     a backward pass over a graph already released
         MutationError     (ValueError)       a write that would make a recorded derivative wrong
         RuleError         (TypeError)        a derivative rule that returned something else than it must
@@ -42,6 +43,10 @@ class ConcreteError(AdjointError, TypeError):
 
 class EscapeError(AdjointError, RuntimeError):
     """A tensor was used after the transform that made it had ended."""
+
+
+class UntrackedError(AdjointError, RuntimeError):
+    """Backward, or a gradient, asked of a tensor that nothing was recorded for."""
 
 
 class ReleasedError(AdjointError, RuntimeError):

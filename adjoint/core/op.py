@@ -99,10 +99,15 @@ _births = itertools.count(1)
 class Trace:
     """One running interpretation of ops. Its level is its birth number: the youngest trace handles an op first."""
 
-    __slots__ = ("level",)
+    __slots__ = ("ended", "level")
 
     def __init__(self):
         self.level = next(_births)
+        self.ended = False
+
+    def close(self):
+        """End the interpretation: using its tensors from now on raises."""
+        self.ended = True
 
     def process(self, op, args, params):
         """Interpret one op; at least one argument belongs to this trace."""

@@ -25,7 +25,7 @@ class Tensor:
     Tensor(shape=[2], dtype=Float64, value= [ 0.00000000e+00,  1.00000000e+00])
     """
 
-    __slots__ = ("__weakref__", "info", "trace", "value")
+    __slots__ = ("__weakref__", "gradient", "info", "trace", "value")
 
     def __init__(self, data, dtype=None):
         if type(data) is Tensor or type(data) is Flat:

@@ -14,15 +14,14 @@ from ..core.types import Array, Stack, Tuple, typeof
 class Batch(Trace):
     """One batched evaluation of `size` lanes."""
 
-    __slots__ = ("closed", "size")
+    __slots__ = ("size",)
 
     def __init__(self, size):
         super().__init__()
         self.size = size
-        self.closed = False
 
     def process(self, op, args, params):
-        if self.closed:
+        if self.ended:
             self.escaped()
         batched = []
         values = []
@@ -41,9 +40,6 @@ class Batch(Trace):
 
     def concrete(self, tensor, why):
         raise ConcreteError(unknown(tensor, why))
-
-    def close(self):
-        self.closed = True
 
 
 def _lane_type(t):

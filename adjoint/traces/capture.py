@@ -14,19 +14,18 @@ from .graph import Const, Graph, Line, Var, infer
 class Capture(Trace):
     """One capture. `value` of its tensors is their type, `info` their variable."""
 
-    __slots__ = ("closed", "hidden", "lines")
+    __slots__ = ("hidden", "lines")
 
     def __init__(self):
         super().__init__()
         self.lines = []
         self.hidden = {}  # id of a tensor of another trace -> (the tensor, its variable)
-        self.closed = False
 
     def input(self, type):
         return make(type, self, Var(type))
 
     def process(self, op, args, params):
-        if self.closed:
+        if self.ended:
             self.escaped()
         row = [self.operand(a) for a in args]
         out = Var(infer(op, [v.type for v in row], params))
@@ -50,9 +49,6 @@ class Capture(Trace):
 
     def concrete(self, tensor, why):
         raise ConcreteError(unknown(tensor, why))
-
-    def close(self):
-        self.closed = True
 
 
 def capture(f, *args, name=None):

@@ -7,14 +7,10 @@ from ..core.tensor import Flat, Tensor, make, untracked
 class Dual(Trace):
     """One forward pass; `info` of its tensors is the tangent. An absent tangent is None, and then there is no tensor."""
 
-    __slots__ = ("closed",)
-
-    def __init__(self):
-        super().__init__()
-        self.closed = False
+    __slots__ = ()
 
     def process(self, op, args, params):
-        if self.closed:
+        if self.ended:
             self.escaped()
         primals = []
         ts = []
@@ -30,6 +26,3 @@ class Dual(Trace):
         if t is None or (type(t) is tuple and all(e is None for e in t)):
             return untracked(y)
         return make(y, self, t)
-
-    def close(self):
-        self.closed = True

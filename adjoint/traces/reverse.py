@@ -120,6 +120,7 @@ class Tape(Trace):
 
     def close(self):
         """End the recording: what still is used of it raises. Pulling back stays possible."""
+        self.ended = True
         self.next = self.escaped
 
 

@@ -1,0 +1,1 @@
+"""What users call: derivatives, gradients attached to variables, checkpointing, gradient checking."""

@@ -1,0 +1,230 @@
+"""Between the user's values and a trace: pick the arguments, make leaves, call the function, hand back what comes out.
+
+What goes out has the kind that came in: Python floats, NumPy scalars, arrays, tensors; in the user's containers.
+"""
+
+import numpy as np
+
+from ..core import tree
+from ..core.config import config
+from ..core.errors import AdjointError, DTypeError, LeakError, MutationError, ShapeError, defined, where
+
+from ..core.tensor import is_tensor, untracked
+from ..core.types import typeof
+from ..primitives.kinds import cast, zeros_like
+from ..traces.reverse import walk
+
+
+class Arguments:
+    """The arguments of one call, some of them picked for differentiation.
+
+    argnums: an int, a keyword, or a tuple of them. `leaves` are the picked arguments' arrays and numbers, flat.
+    """
+
+    __slots__ = ("args", "keys", "kwargs", "leaves", "single", "structures")
+
+    def __init__(self, name, f, argnums, args, kwargs):
+        self.single = type(argnums) is not tuple and type(argnums) is not list
+        self.args = args
+        self.kwargs = kwargs
+        self.keys = []
+        self.structures = []
+        self.leaves = []
+        for key in (argnums,) if self.single else argnums:
+            arg, key = self._argument(name, f, key)
+            self.keys.append(key)
+            leaves, structure = tree.flatten(arg)
+            for i, leaf in enumerate(leaves):
+                check_input(name, leaf, lambda arg=arg, key=key, i=i: tree.paths(arg, self._label(f, key))[i])
+            if not leaves:
+                raise DTypeError(
+                    f"{name} of {defined(f)}: argument {self._label(f, key)} is {arg!r:.60} and holds nothing to differentiate{where()}; "
+                    "pass floating-point numbers or arrays"
+                )
+            self.structures.append(structure)
+            self.leaves += leaves
+
+    def _argument(self, name, f, key):
+        if isinstance(key, str):
+            if key not in self.kwargs:
+                raise ShapeError(f"{name} of {defined(f)}: argnums names {key!r}, but the call has no such keyword{where()}")
+            return self.kwargs[key], key
+        try:
+            index = key.__index__()
+        except AttributeError:
+            raise DTypeError(f"{name}: argnums must be an int, a keyword, or a tuple of them, not {key!r}") from None
+        n = len(self.args)
+        if not -n <= index < n:
+            raise ShapeError(
+                f"{name} of {defined(f)}: argnums is {index}, but the call has {n} positional argument{'s' * (n != 1)}{where()}; "
+                "argnums counts from 0, and names keywords by a string"
+            )
+        return self.args[index], index % n
+
+    @staticmethod
+    def _label(f, key):
+        code = getattr(f, "__code__", None)
+        if isinstance(key, str):
+            return key
+        return code.co_varnames[key] if code and key < code.co_argcount else f"argument {key}"
+
+    def call(self, f, tensors):
+        """f with the picked leaves replaced."""
+        args = list(self.args)
+        kwargs = dict(self.kwargs)
+        at = 0
+        for key, structure in zip(self.keys, self.structures, strict=True):
+            value = tree.unflatten(structure, tensors[at : at + structure.leaves])
+            at += structure.leaves
+            if isinstance(key, str):
+                kwargs[key] = value
+            else:
+                args[key] = value
+        return call(f, args, kwargs)
+
+    def collect(self, values):
+        """Flat values as the picked arguments are: one container, or a tuple of them."""
+        out = []
+        at = 0
+        for structure in self.structures:
+            out.append(tree.unflatten(structure, values[at : at + structure.leaves]))
+            at += structure.leaves
+        return out[0] if self.single else tuple(out)
+
+
+def check_input(name, x, path):
+    """Raise unless x can be differentiated: floating, and a number at all. `path()` names it."""
+    kind = type(x)
+    if kind is float or (kind is np.ndarray and x.dtype.kind in "fc"):
+        return
+    try:
+        dtype = typeof(x).dtype
+    except (TypeError, AttributeError):
+        raise DTypeError(
+            f"{name}: {path()} is a {kind.__name__}, which cannot be differentiated{where()}; "
+            "pass numbers, arrays or containers of them, or choose another argument with argnums"
+        ) from None
+    if dtype.kind in "fc":
+        return
+    if dtype.kind in "iub":
+        way = f"{path()} = float(...)" if kind in (int, bool) else f"{path()}.astype(float)"
+        raise DTypeError(
+            f"{name}: {path()} is {'a Python ' + kind.__name__ if kind in (int, bool) else 'an array of ' + str(dtype)}, "
+            f"and derivatives are with respect to floating-point numbers{where()}; convert it, {way}, or choose another argument with argnums"
+        )
+    raise DTypeError(f"{name}: {path()} has dtype {dtype}, which cannot be differentiated{where()}; convert it to float")
+
+
+def call(f, args, kwargs):
+    """f(*args, **kwargs), with NumPy's errors about tensors put in words of ours."""
+    try:
+        return f(*args, **kwargs)
+    except AdjointError:
+        raise
+    except (ValueError, TypeError) as error:
+        cause = error.__cause__ or error.__context__
+        line = _line(error)
+        if isinstance(cause, LeakError):
+            raise LeakError(
+                f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; "
+                "make the array with adjoint.numpy (import adjoint.numpy as np), or join the parts with np.stack or np.concatenate"
+            ).with_traceback(error.__traceback__) from error
+        if "read-only" in str(error):
+            raise MutationError(
+                f"an array was changed after it had been recorded for the backward pass{line}; write into a copy of it "
+                "(or turn the guard off with ad.config(guard=False), if you know that it is not read again)"
+            ).with_traceback(error.__traceback__) from error
+        raise
+
+
+def _line(error):
+    """The innermost line of the traceback that is neither ours nor NumPy's."""
+    import os
+
+    tb = error.__traceback__
+    found = None
+    while tb is not None:
+        name = tb.tb_frame.f_code.co_filename
+        if "adjoint" + os.sep + "transforms" not in name and "adjoint" + os.sep + "core" not in name:
+            found = tb
+        tb = tb.tb_next
+    return f" ({os.path.basename(found.tb_frame.f_code.co_filename)}:{found.tb_lineno})" if found else ""
+
+
+def strip(trace, x):
+    """x without this trace: (value one level down, info or None). Raises for a tensor whose transform has ended."""
+    if is_tensor(x) and x.trace is not None:
+        if x.trace is trace:
+            return x.value, x.info
+        if x.trace.ended:
+            x.trace.escaped()
+    return x, None
+
+
+def like(x, g):
+    """A gradient as its input x is: Python float, NumPy scalar, array or tensor; x's dtype; owned by the caller."""
+    kind = type(x)
+    if kind is np.ndarray and type(g) is np.ndarray:
+        if g.dtype is not x.dtype:
+            g = cast(g, x.dtype)
+        return g
+    if g is None:
+        g = zeros_like(x)
+    t = typeof(x)
+    if is_tensor(g):
+        return g if typeof(g).dtype == t.dtype else cast(g, t.dtype)
+    if is_tensor(x):
+        return untracked(cast(np.asarray(g), t.dtype))
+    if kind is float:
+        return float(g.real) if isinstance(g, (complex, np.complexfloating)) else float(g)
+    if kind is complex:
+        return complex(g)
+    if kind is np.ndarray:
+        return cast(np.asarray(g), t.dtype)
+    return kind(cast(np.asarray(g), t.dtype)[()])
+
+
+def result(x, as_tensor):
+    """A value as it goes out: tensors for users of tensors, plain values for others."""
+    if is_tensor(x):
+        return x if x.trace is not None or as_tensor else x.value
+    return untracked(x) if as_tensor and isinstance(x, (np.ndarray, np.generic, float, int, complex)) else x
+
+
+def wants_tensors(leaves):
+    """Whether the user works with tensors: they get tensors back."""
+    return any(is_tensor(leaf) for leaf in leaves)
+
+
+def backprop(seeds):
+    """Walk back from `seeds`, pairs (node, cotangent): {serial: cotangent} at the leaves.
+
+    The walk multiplies plainly. Where that gave a NaN (0 * inf), the walk is repeated with rules that select.
+    """
+    for _, g in seeds:
+        if is_tensor(g):
+            return {k: g for k, (_, g) in walk(seeds, careful=True).items()}
+    with np.errstate(all="ignore"):
+        leaves = walk(seeds)
+        if not config.ieee and any(_has_nan(g) for _, g in leaves.values()):
+            leaves = walk(seeds, careful=True)
+    held = {id(g) for _, g in seeds}
+    out = {}
+    for k, (_, g) in leaves.items():
+        if type(g) is np.ndarray:
+            # the caller owns what it gets: not the seed, no view, and each leaf its own
+            if id(g) in held or g.base is not None or not g.flags.writeable:
+                g = g.copy()
+            held.add(id(g))
+        out[k] = g
+    return out
+
+
+def _has_nan(g):
+    if type(g) is np.ndarray:
+        if g.dtype.kind == "f" and g.flags.c_contiguous:
+            r = g.reshape(-1)
+            s = r.dot(r)
+            return s != s and bool(np.isnan(r).any())
+        return bool(np.isnan(g).any())
+    return not is_tensor(g) and bool(g != g)

@@ -1,0 +1,603 @@
+"""The functional transforms: grad, vjp, jvp, Jacobians, Hessians, vmap. Each runs the user's function once.
+
+Nothing here knows a derivative: `grad` is a Tape around the call and a walk back, `jvp` a Dual, `vmap` a Batch,
+`linearize` a Dual whose tangents are captured. They nest because the traces do.
+"""
+
+import functools
+
+import numpy as np
+
+from ..core import tree
+from ..core.errors import DTypeError, ShapeError, defined, where
+from ..core.op import is_plain
+from ..core.op import shape as shape_of
+from ..core.tensor import FUNCTIONS, Tensor, is_tensor, make, untracked
+from ..core.tuples import spread
+from ..core.types import typeof
+from ..primitives.kinds import cast, zeros_like
+from ..traces.batch import Batch
+from ..traces.capture import Capture, capture
+from ..traces.forward import Dual
+from ..traces.graph import Graph
+from ..traces.reverse import Tape
+from .calling import Arguments, backprop, call, like, result, strip, wants_tensors
+
+
+def grad(f, argnums=0, has_aux=False):
+    """The gradient of a function with a scalar result.
+
+    f(*args, **kwargs) -> real scalar, shape (); with has_aux=True -> (scalar, anything else).
+    argnums: which argument, by position or keyword, or a tuple of them; arguments may be floats, arrays, tensors or
+    containers of them. Returns a function with f's arguments; its result has the shape, dtype and container of the
+    argument (a tuple of them for a tuple of argnums), with has_aux=True the pair (gradient, aux).
+    Raises DTypeError for integer arguments, ShapeError for a result that is no scalar.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))
+    array([2., 4.])
+    >>> ad.grad(lambda w, b: w["a"] * b, argnums=(0, 1))({"a": 3.0}, 2.0)
+    ({'a': 2.0}, 3.0)
+    """
+    with_value = value_and_grad(f, argnums, has_aux, _name="grad")
+
+    def gradient(*args, **kwargs):
+        y, g = with_value(*args, **kwargs)
+        return (g, y[1]) if has_aux else g
+
+    return _named(gradient, f, "gradient")
+
+
+def value_and_grad(f, argnums=0, has_aux=False, _name="value_and_grad"):
+    """The value and the gradient of a function with a scalar result, in one run: (value, gradient).
+
+    As `grad`; with has_aux=True the result is ((value, aux), gradient).
+
+    >>> import adjoint as ad
+    >>> ad.value_and_grad(lambda x: x * x * x)(2.0)
+    (8.0, 12.0)
+    """
+
+    def value_and_gradient(*args, **kwargs):
+        picked = Arguments(_name, f, argnums, args, kwargs)
+        tape = Tape()
+        inputs = picked.leaves
+        leaves = [tape.leaf(x) for x in inputs]
+        try:
+            y = picked.call(f, leaves)
+        finally:
+            tape.close()
+        tensors = wants_tensors(inputs)
+        aux = None
+        if has_aux:
+            if type(y) is not tuple or len(y) != 2:
+                raise ShapeError(f"{_name} with has_aux=True: {defined(f)} must return (result, aux), not {_what(y)}{where()}")
+            y, aux = y
+            aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
+        value, node = strip(tape, y)
+        _check_scalar(_name, f, value)
+        if node is None:
+            cotangents = {}
+        else:
+            cotangents = backprop([(node, _one(value))])
+        g = picked.collect([like(x, cotangents.get(t.info[0])) for x, t in zip(inputs, leaves, strict=True)])
+        value = result(value, tensors)
+        return ((value, aux) if has_aux else value), g
+
+    return _named(value_and_gradient, f, "value and gradient")
+
+
+def _one(y):
+    """1 in the dtype of y."""
+    return 1.0 if type(y) is float else typeof(y).dtype.type(1)
+
+
+def _check_scalar(name, f, y):
+    try:
+        kind = typeof(y)
+        shape = kind.shape
+    except (TypeError, AttributeError):
+        hint = "it has no return statement?" if y is None else "return a number"
+        raise DTypeError(f"{name} needs a scalar result, but {defined(f)} returned {_what(y)}{where()}; {hint}") from None
+    if shape != ():
+        raise ShapeError(
+            f"{name} needs a scalar result, but {defined(f)} returned shape {shape}{where()}; "
+            "reduce it, for instance with .sum(), or use ad.vjp or ad.jacobian"
+        )
+    if kind.dtype.kind == "c":
+        raise DTypeError(
+            f"{name} needs a real result, but {defined(f)} returned {kind.dtype}{where()}; take .real, .imag or abs of it, "
+            "or use ad.vjp, ad.jvp or ad.jacobian"
+        )
+    if kind.dtype.kind not in "fiub":
+        raise DTypeError(f"{name} needs a real scalar result, but {defined(f)} returned {_what(y)}{where()}")
+
+
+def _what(y):
+    if type(y) in (tuple, list, dict):
+        return f"a {type(y).__name__} of {len(y)}"
+    try:
+        return f"{typeof(y)}"
+    except TypeError:
+        return repr(y)[:60]
+
+
+def elementwise_grad(f, argnums=0):
+    """The derivative of an elementwise function: each entry of the result with respect to its own input.
+
+    f maps an array to an array of the same shape, entry by entry. Exact for such functions; for others it is the
+    gradient of the sum of the result.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.elementwise_grad(np.square)(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+
+    def derivative(*args, **kwargs):
+        return grad(lambda *a, **k: _sum(f(*a, **k)), argnums)(*args, **kwargs)
+
+    return _named(derivative, f, "elementwise derivative")
+
+
+def _sum(y):
+    return y if shape_of(y) == () else FUNCTIONS[np.sum](y)
+
+
+def vjp(f, *xs, has_aux=False):
+    """The value of f and the function that pulls cotangents back: (y, pull).
+
+    pull(g), with g like y (same container, shapes and kinds), returns a tuple: one cotangent an argument, that is
+    g applied from the left to the Jacobian. pull can be kept, called many times, in any order and thread.
+    With has_aux=True f returns (y, aux), and so does vjp: (y, pull, aux).
+
+    >>> import numpy as np, adjoint as ad
+    >>> y, pull = ad.vjp(np.sin, np.array([0.0, np.pi]))
+    >>> pull(np.ones(2))
+    (array([ 1., -1.]),)
+    """
+    picked = Arguments("vjp", f, tuple(range(len(xs))), xs, {})
+    tape = Tape()
+    leaves = [tape.leaf(x) for x in picked.leaves]
+    try:
+        y = picked.call(f, leaves)
+    finally:
+        tape.close()
+    tensors = wants_tensors(picked.leaves)
+    aux = None
+    if has_aux:
+        y, aux = y
+        aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
+    outs, structure = tree.flatten(y)
+    values, nodes = _split(tape, outs)
+    serials = [t.info[0] for t in leaves]
+    inputs = picked.leaves
+
+    def pull(g):
+        gs = tree.match(structure, g, "cotangent")
+        seeds = [(n, _fit("cotangent", gi, v)) for n, gi, v in zip(nodes, gs, values, strict=True) if n is not None]
+        cotangents = backprop(seeds)
+        return picked.collect([like(x, cotangents.get(k)) for x, k in zip(inputs, serials, strict=True)])
+
+    y = tree.unflatten(structure, [result(v, tensors) for v in values])
+    return (y, pull, aux) if has_aux else (y, pull)
+
+
+def _split(trace, outs):
+    values, infos = [], []
+    for out in outs:
+        value, info = strip(trace, out)
+        values.append(value)
+        infos.append(info)
+    return values, infos
+
+
+def _fit(what, g, y):
+    """A tangent or cotangent given by the user, checked against the value it belongs to, in its dtype."""
+    if type(g) is Tensor and g.trace is None:
+        g = g.value
+    kind = typeof(y)
+    have = shape_of(g)
+    if have != kind.shape:
+        raise ShapeError(f"the {what} must have shape {kind.shape}, as the value it belongs to, not {have}{where()}")
+    given = typeof(g).dtype
+    if given.kind not in "fciub" or (given.kind == "c" and kind.dtype.kind == "f"):
+        raise DTypeError(f"the {what} of a value of dtype {kind.dtype} cannot have dtype {given}{where()}")
+    if is_plain(g):
+        if type(g) is np.ndarray:
+            return g if g.dtype == kind.dtype else g.astype(kind.dtype)
+        return kind.dtype.type(g)
+    return g if given == kind.dtype else cast(g, kind.dtype)
+
+
+def jvp(f, xs, ts):
+    """The value of f and its directional derivative along ts: (y, t), in one forward pass.
+
+    xs, ts: tuples of arguments and of tangents of the same shapes. y and t have the same container and shapes.
+
+    >>> import adjoint as ad
+    >>> ad.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+    (12.0, 4.0)
+    """
+    _check_pair("jvp", xs, ts)
+    picked = Arguments("jvp", f, tuple(range(len(xs))), tuple(xs), {})
+    tangents = [
+        _fit("tangent", t, x)
+        for structure, t_arg, x_leaves in _by_argument(picked, ts)
+        for t, x in zip(tree.match(structure, t_arg, "tangent"), x_leaves, strict=True)
+    ]
+    values, derivatives, structure = _forward(f, picked, tangents)
+    tensors = wants_tensors(picked.leaves)
+    y = tree.unflatten(structure, [result(v, tensors) for v in values])
+    t = tree.unflatten(
+        structure, [like(v, d) if is_plain(v) and is_plain(d) else result(d, tensors) for v, d in zip(values, derivatives, strict=True)]
+    )
+    return y, (tree.map(untracked, t) if tensors else t)
+
+
+def _check_pair(name, xs, ts):
+    for what, group in (("arguments", xs), ("tangents", ts)):
+        if not isinstance(group, (tuple, list)) or is_tensor(group):
+            raise DTypeError(f"{name} takes the {what} as a tuple{where()}: ad.{name}(f, (x,), (t,))")
+    if len(xs) != len(ts):
+        raise ShapeError(f"{name} got {len(xs)} arguments and {len(ts)} tangents{where()}; give one tangent an argument")
+
+
+def _by_argument(picked, ts):
+    at = 0
+    for structure, t in zip(picked.structures, ts, strict=True):
+        yield structure, t, picked.leaves[at : at + structure.leaves]
+        at += structure.leaves
+
+
+def _forward(f, picked, tangents):
+    """Run f once with tangents: (values, tangents with zeros filled in, structure) of the result."""
+    trace = Dual()
+    try:
+        y = picked.call(f, [make(_own(x), trace, t) for x, t in zip(picked.leaves, tangents, strict=True)])
+        outs, structure = tree.flatten(y)
+        values, ts = _split(trace, outs)
+    finally:
+        trace.close()
+    return values, [zeros_like(v) if t is None else t for v, t in zip(values, ts, strict=True)], structure
+
+
+def _own(x):
+    return x.value if type(x) is Tensor and x.trace is None else x
+
+
+def linearize(f, *xs):
+    """The value of f and its derivative at xs as a linear function: (y, jvp_fn).
+
+    jvp_fn(*ts) is the directional derivative along ts. f runs once; each call runs the recorded linear part alone.
+
+    >>> import numpy as np, adjoint as ad
+    >>> y, push = ad.linearize(np.sin, np.array([0.0, np.pi]))
+    >>> push(np.array([1.0, 1.0]))
+    array([ 1., -1.])
+    """
+    picked = Arguments("linearize", f, tuple(range(len(xs))), xs, {})
+    values, graph, structure = _linear_part(f, picked)
+    tensors = wants_tensors(picked.leaves)
+
+    def push(*ts):
+        if len(ts) != len(xs):
+            raise ShapeError(f"the linear function takes {len(xs)} tangents, not {len(ts)}{where()}")
+        flat = [
+            _fit("tangent", t, x)
+            for s, t_arg, x_leaves in _by_argument(picked, ts)
+            for t, x in zip(tree.match(s, t_arg, "tangent"), x_leaves, strict=True)
+        ]
+        out = graph.run(*flat, *graph.hidden)
+        return tree.unflatten(structure, [result(like(v, t), tensors) if is_plain(v, t) else t for v, t in zip(values, out, strict=True)])
+
+    return tree.unflatten(structure, [result(v, tensors) for v in values]), push
+
+
+def _linear_part(f, picked):
+    """Run f once with captured tangents: (values, Graph of the tangents alone, structure)."""
+    trace = Capture()
+    inputs = [trace.input(typeof(x)) for x in picked.leaves]
+    values, ts, structure = _forward(f, picked, inputs)
+    outputs = [trace.operand(t) for t in ts]
+    trace.close()
+    hidden = list(trace.hidden.values())
+    variables = [t.info for t in inputs] + [v for _, v in hidden]
+    return values, Graph(variables, trace.lines, outputs, None, [x for x, _ in hidden], "linear").prune(), structure
+
+
+def jacobian(f, argnums=0, mode="auto"):
+    """The matrix of partial derivatives: shape of the result followed by the shape of the argument.
+
+    f maps arrays to an array (or a container of them: then the result is that container, of Jacobians in the
+    argument's container). mode: "rev" runs backward once for all results, "fwd" forward once for all inputs; "auto"
+    takes the cheaper by the shapes.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]) @ x)(np.ones(2))
+    array([[1., 2.],
+           [3., 4.],
+           [5., 6.]])
+    """
+    if mode not in ("auto", "fwd", "rev"):
+        raise ValueError(f"the mode of jacobian is 'auto', 'fwd' or 'rev', not {mode!r}")
+
+    def jacobian_of_f(*args, **kwargs):
+        picked = Arguments("jacobian", f, argnums, args, kwargs)
+        inputs = picked.leaves
+        sizes = [typeof(x).size for x in inputs]
+        if mode == "rev":
+            tape = Tape()
+            leaves = [tape.leaf(x) for x in inputs]
+            try:
+                outs, structure = tree.flatten(picked.call(f, leaves))
+                values, nodes = _split(tape, outs)
+            finally:
+                tape.close()
+            serials = [t.info[0] for t in leaves]
+            blocks = _pull_all(values, nodes, serials, inputs)
+        elif mode == "fwd":
+            blocks, values, structure = _push_all(f, picked, sizes)
+        else:
+            values, graph, structure = _linear_part(f, picked)
+            blocks = _from_linear(graph, values, inputs, sizes)
+        tensors = wants_tensors(inputs)
+        rows = [picked.collect([result(b, tensors) for b in row]) for row in blocks]
+        return tree.unflatten(structure, rows)
+
+    return _named(jacobian_of_f, f, "Jacobian")
+
+
+def jacfwd(f, argnums=0):
+    """The Jacobian by forward mode: cheap for few inputs. As `jacobian` with mode="fwd"."""
+    return jacobian(f, argnums, "fwd")
+
+
+def jacrev(f, argnums=0):
+    """The Jacobian by reverse mode: cheap for few results. As `jacobian` with mode="rev"."""
+    return jacobian(f, argnums, "rev")
+
+
+def _basis(xs, i, n):
+    """The unit vectors of xs[i], as a batch of n."""
+    kind = typeof(xs[i])
+    return np.eye(n, dtype=kind.dtype).reshape(n, *kind.shape)
+
+
+def _batched(trace, value):
+    return make(value, trace, None)
+
+
+def _unbatched(trace, x, size):
+    """The batch behind a value that a Batch made, or one repeated."""
+    if is_tensor(x) and x.trace is trace:
+        return x.value
+    return spread(size, x)
+
+
+def _pull_all(values, nodes, serials, inputs):
+    """All rows of the Jacobian at once: one batched walk for each result."""
+    blocks = []
+    for value, node in zip(values, nodes, strict=True):
+        n = typeof(value).size
+        trace = Batch(n)
+        seeds = [] if node is None else [(node, _batched(trace, _basis([value], 0, n)))]
+        cotangents = backprop(seeds)
+        trace.close()
+        row = []
+        for k, x in zip(serials, inputs, strict=True):
+            kind = typeof(x)
+            g = cotangents.get(k)
+            full = typeof(value).shape + kind.shape
+            g = np.zeros(full, kind.dtype) if g is None else np.reshape(cast(_unbatched(trace, g, n), kind.dtype), full)
+            row.append(g)
+        blocks.append(row)
+    return blocks
+
+
+def _push_all(f, picked, sizes):
+    """All columns of the Jacobian at once: one batched forward pass."""
+    inputs = picked.leaves
+    n = sum(sizes)
+    trace = Batch(n)
+    at = 0
+    tangents = []
+    for x, size in zip(inputs, sizes, strict=True):
+        kind = typeof(x)
+        t = np.zeros((n, size), kind.dtype)
+        t[at : at + size] = np.eye(size)
+        tangents.append(_batched(trace, t.reshape(n, *kind.shape)))
+        at += size
+    values, ts, structure = _forward(f, picked, tangents)
+    columns = [_unbatched(trace, t, n) for t in ts]
+    trace.close()
+    return _columns(columns, values, inputs, sizes), values, structure
+
+
+def _columns(columns, values, inputs, sizes):
+    blocks = []
+    for column, value in zip(columns, values, strict=True):
+        row = []
+        at = 0
+        shape = typeof(value).shape
+        for x, size in zip(inputs, sizes, strict=True):
+            part = column[at : at + size]
+            at += size
+            row.append(np.reshape(np.moveaxis(part, 0, -1), shape + typeof(x).shape))
+        blocks.append(row)
+    return blocks
+
+
+def _from_linear(graph, values, inputs, sizes):
+    """The Jacobian from the linear part: forward or backward through it, whichever has fewer lanes."""
+    n = sum(sizes)
+    if sum(typeof(v).size for v in values) < n:
+        tape = Tape()
+        leaves = [tape.leaf(zeros_like(x)[()]) for x in inputs]
+        outs = graph.run(*leaves, *graph.hidden)
+        tape.close()
+        _, nodes = _split(tape, outs)
+        return _pull_all(values, nodes, [t.info[0] for t in leaves], inputs)
+    trace = Batch(n)
+    at = 0
+    tangents = []
+    for x, size in zip(inputs, sizes, strict=True):
+        kind = typeof(x)
+        t = np.zeros((n, size), kind.dtype)
+        t[at : at + size] = np.eye(size)
+        tangents.append(_batched(trace, t.reshape(n, *kind.shape)))
+        at += size
+    columns = [_unbatched(trace, t, n) for t in graph.run(*tangents, *graph.hidden)]
+    trace.close()
+    return _columns(columns, values, inputs, sizes)
+
+
+def hessian(f, argnums=0):
+    """The matrix of second derivatives of a scalar function: shape of the argument twice. f runs once.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.hessian(lambda x: x[0] * x[1] ** 2)(np.array([1.0, 2.0]))
+    array([[0., 4.],
+           [4., 2.]])
+    """
+    return _named(jacfwd(grad(f, argnums), argnums), f, "Hessian")
+
+
+def hvp(f, argnums=0):
+    """The Hessian of a scalar function times a vector, without the Hessian: hvp(f)(x, v). Costs a few gradients.
+
+    With more arguments: hvp(f, argnums)(*args, v), v like the argument that argnums names.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.hvp(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([6., 0.])
+    """
+
+    def hessian_vector_product(*args, **kwargs):
+        if len(args) < 2:
+            raise ShapeError(f"hvp(f)(x, v) takes the point and the vector{where()}")
+        *args, v = args
+        if type(argnums) is not int:
+            raise DTypeError("hvp takes one argument number")
+
+        def gradient(x):
+            row = list(args)
+            row[argnums] = x
+            return grad(f, argnums)(*row, **kwargs)
+
+        return jvp(gradient, (args[argnums],), (v,))[1]
+
+    return _named(hessian_vector_product, f, "Hessian-vector product")
+
+
+def vmap(f, in_axes=0, out_axes=0):
+    """Map f over an axis of its arguments, all lanes at once.
+
+    in_axes: the axis of each argument that is mapped: an int for all, or a tuple with one entry an argument (an int,
+    None for an argument that is the same in every lane, or a container of these). out_axes: where the mapped axis goes
+    in the result. Inside, f sees one lane. A decision on a mapped value (`if x > 0`) raises: use ad.cond, np.where.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.vmap(ad.grad(lambda x: np.sum(x ** 2)))(np.arange(6.0).reshape(3, 2))  # per-sample gradients
+    array([[ 0.,  2.],
+           [ 4.,  6.],
+           [ 8., 10.]])
+    """
+
+    def mapped(*args, **kwargs):
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ShapeError(f"vmap of {defined(f)}: in_axes has {len(axes)} entries for {len(args)} arguments{where()}")
+        leaves, structure = tree.flatten(args)
+        flat_axes = _broadcast_prefix(axes, args)
+        size = _mapped_size(f, args, leaves, flat_axes)
+        trace = Batch(size)
+        inputs = [x if a is None else _batched(trace, _to_front(_own(x), a)) for x, a in zip(leaves, flat_axes, strict=True)]
+        try:
+            y = call(f, tree.unflatten(structure, inputs), kwargs)
+            outs, out_structure = tree.flatten(y)
+            for out in outs:
+                check_output(f, out)
+            values = [_unbatched(trace, strip_escaped(trace, out), size) for out in outs]
+        finally:
+            trace.close()
+        tensors = wants_tensors(leaves)
+        placed = _broadcast_prefix(out_axes, y)
+        return tree.unflatten(
+            out_structure,
+            [result(v if a == 0 else np.moveaxis(v, 0, a), tensors) for v, a in zip(values, placed, strict=True)],
+        )
+
+    return _named(mapped, f, "vmap")
+
+
+def strip_escaped(trace, x):
+    if is_tensor(x) and x.trace is not None and x.trace is not trace and x.trace.ended:
+        x.trace.escaped()
+    return x
+
+
+def check_output(f, y):
+    try:
+        typeof(y)
+    except TypeError:
+        raise DTypeError(f"vmap of {defined(f)}: the result holds {_what(y)}, which is no array or number{where()}") from None
+
+
+def _to_front(x, axis):
+    if isinstance(x, (int, float, complex)) and is_plain(x):
+        raise ShapeError(f"vmap over a Python number{where()}; give it in_axes=None")
+    return x if axis == 0 else np.moveaxis(x, axis, 0)
+
+
+def _broadcast_prefix(axes, args):
+    """One axis a leaf: an axis given for a container holds for all its leaves."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(tree.flatten(args)[0])
+    if isinstance(axes, dict):
+        parts = [(axes[k], args[k]) for k in args]
+    elif isinstance(args, (tuple, list)) and not is_tensor(args) and len(axes) == len(args):
+        parts = list(zip(axes, args, strict=True))
+    else:
+        raise ShapeError(f"vmap: in_axes or out_axes {axes!r} does not fit the container {type(args).__name__}{where()}")
+    return [a for axis, arg in parts for a in _broadcast_prefix(axis, arg)]
+
+
+def _mapped_size(f, args, leaves, axes):
+    sizes = {}
+    for n, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
+        if axis is None:
+            continue
+        shape = shape_of(x)
+        if not -len(shape) <= axis < len(shape):
+            raise ShapeError(f"vmap of {defined(f)}: input {n} has shape {shape} and no axis {axis}{where()}; give it in_axes=None?")
+        sizes.setdefault(shape[axis], n)
+    if len(sizes) != 1:
+        what = "no argument is mapped" if not sizes else f"the mapped axes have different sizes: {sorted(sizes)}"
+        raise ShapeError(f"vmap of {defined(f)}: {what}{where()}")
+    return next(iter(sizes))
+
+
+def graph(f):
+    """Capture a function as a Graph: graph(f)(*args) runs f on stand-ins and returns typed lines `v = op(args)`.
+
+    >>> import numpy as np, adjoint as ad
+    >>> print(ad.graph(lambda x: np.sin(x) * 2)(1.0))  # doctest: +ELLIPSIS
+    f(%0: weak float64[]):
+      %1: float64[] = sin(%0)...
+      %2: float64[] = multiply(%1, 2)...
+      return %2
+    """
+
+    def captured(*args):
+        return capture(f, *args)
+
+    return _named(captured, f, "graph")
+
+
+def _named(wrapper, f, what):
+    try:
+        functools.update_wrapper(wrapper, f)
+    except (AttributeError, TypeError):
+        pass
+    wrapper.__doc__ = f"The {what} of {getattr(f, '__name__', f)}.\n\n{getattr(f, '__doc__', None) or ''}"
+    return wrapper

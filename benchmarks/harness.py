@@ -1,0 +1,381 @@
+"""How things are measured: contenders take turns in one process, each value is checked before it is timed.
+
+The figure is the median process CPU time (all threads): other work on the machine disturbs it least. Wall time stands
+beside it. The garbage collector stays on, as it is for users; what was alive before (libraries) is frozen out of its way.
+"""
+
+import gc
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from statistics import median, quantiles
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+PEERS = ("torch", "autograd", "jax", "mygrad")
+
+
+# ---- libraries under one interface: an adapter has `xp` (its functions), `array` (data in) and `value_and_grad` ----
+
+
+class Adapter:
+    """One way to differentiate. value_and_grad(f, n)(*n arrays) -> (value, n gradients), natively."""
+
+    def __init__(self, name, xp, array, value_and_grad):
+        self.name = name
+        self.xp = xp
+        self.array = array
+        self.value_and_grad = value_and_grad
+
+
+def _float64(x):
+    return np.array(x, dtype=np.float64)
+
+
+def _adjoint():
+    import adjoint as ad
+
+    def functional(f, n=1):
+        return ad.value_and_grad(f, argnums=tuple(range(n)))
+
+    def imperative(f, n=1):
+        leaves = []
+
+        def run(*xs):
+            if not leaves:
+                leaves.extend(ad.tensor(x) for x in xs)
+                for x in leaves:
+                    x.attach_grad()
+            y = f(*leaves)
+            y.backward()
+            return y, [x.grad for x in leaves]
+
+        return run
+
+    return [
+        Adapter("adjoint", ad.numpy, _float64, functional),
+        Adapter("adjoint, np. calls", np, _float64, functional),
+        Adapter("adjoint, backward()", ad.numpy, _float64, imperative),
+    ]
+
+
+def _torch():
+    import torch
+
+    torch.set_num_threads(1)
+
+    def value_and_grad(f, n=1):
+        leaves = []
+
+        def run(*xs):
+            if not leaves:
+                leaves.extend(x.requires_grad_() for x in xs)
+            y = f(*leaves)
+            return y, torch.autograd.grad(y, leaves)
+
+        return run
+
+    return [Adapter("torch", torch, lambda x: torch.tensor(x, dtype=torch.float64), value_and_grad)]
+
+
+def _autograd():
+    import autograd
+    import autograd.numpy
+
+    def value_and_grad(f, n=1):
+        return autograd.value_and_grad(f, argnum=tuple(range(n)))
+
+    return [Adapter("autograd", autograd.numpy, _float64, value_and_grad)]
+
+
+def _jax():
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def value_and_grad(f, n=1):
+        g = jax.value_and_grad(f, argnums=tuple(range(n)))
+        return lambda *xs: jax.block_until_ready(g(*xs))
+
+    return [Adapter("jax", jax.numpy, jax.numpy.asarray, value_and_grad)]
+
+
+def _mygrad():
+    import mygrad
+
+    def value_and_grad(f, n=1):
+        leaves = []
+
+        def run(*xs):
+            if not leaves:
+                leaves.extend(mygrad.tensor(x) for x in xs)
+            y = f(*leaves)
+            y.backward()
+            return y.data, [x.grad for x in leaves]
+
+        return run
+
+    return [Adapter("mygrad", mygrad, _float64, value_and_grad)]
+
+
+_MAKERS = {"adjoint": _adjoint, "torch": _torch, "autograd": _autograd, "jax": _jax, "mygrad": _mygrad}
+
+
+def adapters(library):
+    """The adapters of one library; none if it is not installed."""
+    if library != "adjoint" and not installed(library):
+        return []
+    return _MAKERS[library]()
+
+
+def installed(library):
+    return version(library) is not None and importlib.util.find_spec(library) is not None
+
+
+def version(library):
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def plain(x):
+    """A library's result as NumPy's, for the checks."""
+    if hasattr(x, "detach"):
+        x = x.detach()
+    return [plain(e) for e in x] if isinstance(x, (tuple, list)) else np.asarray(x)
+
+
+# ---- references ----
+
+
+def complex_step(f, xs):
+    """Value and gradients of a real analytic function by complex step: exact to rounding, without derivative code."""
+    xs = [np.asarray(x, dtype=np.float64) for x in xs]
+    grads = []
+    for k, x in enumerate(xs):
+        rows = []
+        for i in range(x.size):
+            z = x.astype(np.complex128)
+            z.flat[i] += 1e-30j
+            rows.append(np.imag(f(*xs[:k], z, *xs[k + 1 :])) * 1e30)
+        grads.append(np.stack(rows, axis=-1).reshape(*np.shape(rows[0]), *x.shape))
+    return f(*xs), grads
+
+
+def agree(got, want, rtol=1e-9):
+    """Raise unless two nests of arrays agree."""
+    if isinstance(want, (tuple, list)):
+        if len(got) != len(want):
+            raise AssertionError(f"{len(got)} results, not {len(want)}")
+        for a, b in zip(got, want, strict=True):
+            agree(a, b, rtol)
+        return
+    got, want = np.asarray(got), np.asarray(want)
+    if got.shape != want.shape:
+        raise AssertionError(f"shape {got.shape}, not {want.shape}")
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * (np.abs(want).max() if want.size else 0))
+
+
+# ---- measuring ----
+
+
+class Bench:
+    """One run: measures, prints, collects, saves."""
+
+    def __init__(self, quick=False):
+        self.quick = quick
+        self.rounds = 5 if quick else 21
+        self.batch = 0.004 if quick else 0.02  # seconds of one contender's turn
+        self.results = []
+        self.failed = []
+        self.missing = [p for p in PEERS if not installed(p)]
+        self.started = time.perf_counter()
+        self.info = {
+            "time": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "quick": quick,
+            "cpu": cpu_model(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+            "python": platform.python_version(),
+            "versions": {p: version(p) for p in ("adjoint", "numpy", *PEERS)},
+        }
+        self._cache: dict = {}
+        versions = ", ".join(f"{p} {v or 'missing'}" for p, v in self.info["versions"].items())
+        print("{cpu}, {cores} cores, load {load}; Python {python}; ".format(**self.info) + versions)
+
+    def adapters(self, *libraries):
+        """The adapters of these libraries (default: all that are installed)."""
+        found = []
+        for library in libraries or ("adjoint", *PEERS):
+            if library not in self._cache:
+                try:
+                    self._cache[library] = adapters(library)
+                except Exception as error:
+                    self.fail(f"import {library}", error)
+                    self._cache[library] = []
+            found += self._cache[library]
+        return found
+
+    def fail(self, what, error):
+        line = f"{what}: {type(error).__name__}: {error}".strip().replace("\n", " ")[:300]
+        self.failed.append(line)
+        print(f"  FAILED {line}")
+
+    def compare(self, title, contenders, want, per=1, rtol=1e-9, goals=(), unit="us"):
+        """Check each contender's result, time them in turns, print and keep a table.
+
+        contenders: {name: function without arguments}. want: the expected result, or {name: expected result} where
+        they differ. per: operations a call. goals: rows (name, peer, at most this ratio).
+        """
+        ready = {}
+        for name, call in contenders.items():
+            try:
+                agree(plain(call()), want[name] if isinstance(want, dict) else want, rtol)
+            except Exception as error:
+                self.fail(f"{title}: {name}", error)
+            else:
+                ready[name] = call
+        times = self.turns(ready)
+        rows = []
+        for name, (cpu, wall) in times.items():
+            rows.append({"name": name, "cpu": median(cpu) / per, "wall": median(wall) / per, "spread": spread(cpu)})
+        self.table(title, rows, goals, unit)
+        return {row["name"]: row["cpu"] for row in rows}
+
+    def turns(self, contenders):
+        """{name: (CPU seconds a call, wall seconds a call) of each round}."""
+        counts = {}
+        for name, call in contenders.items():
+            n, spent = 1, 0.0
+            while True:
+                start = time.perf_counter()
+                for _ in range(n):
+                    call()
+                spent = time.perf_counter() - start
+                if spent > self.batch / 2 or n >= 1 << 20:
+                    break
+                n = max(2 * n, int(n * self.batch / max(spent, 1e-7) / 2))
+            counts[name] = max(1, round(n * self.batch / spent))
+        out = {name: ([], []) for name in contenders}
+        order = list(contenders)
+        gc.collect()
+        gc.freeze()
+        for _ in range(self.rounds):
+            order.append(order.pop(0))  # nobody always follows the same neighbour at the same time
+            for name in order:
+                call, n = contenders[name], counts[name]
+                call()
+                cpu, wall = time.process_time(), time.perf_counter()
+                for _ in range(n):
+                    call()
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                out[name][0].append(cpu / n)
+                out[name][1].append(wall / n)
+        gc.unfreeze()
+        return out
+
+    def table(self, title, rows, goals=(), unit="us"):
+        """Print rows {name, cpu, wall, spread} (seconds) with the ratio of the first row to each; keep them."""
+        if not rows:
+            return
+        scale = {"us": 1e6, "ms": 1e3, "s": 1}[unit]
+        first = rows[0]["cpu"]
+        print(f"\n{title}\n  {'':<28}{'CPU ' + unit:>10}{'spread':>8}{'wall ' + unit:>10}   {rows[0]['name']} / this")
+        for row in rows:
+            row["ratio"] = first / row["cpu"]
+            figures = f"{row['cpu'] * scale:10.3f}{row['spread']:8.0%}{row['wall'] * scale:10.3f}{row['ratio']:12.3f}"
+            print(f"  {row['name']:<28}{figures}")
+        entry = {"title": title, "unit": "s", "rows": rows, "goals": []}
+        by_name = {row["name"]: row["cpu"] for row in rows}
+        for name, peer, most in goals:
+            if name in by_name and peer in by_name:
+                self.goal(entry, f"{name} / {peer}", by_name[name] / by_name[peer], most)
+        self.results.append(entry)
+
+    def facts(self, title, rows, goals=()):
+        """Print and keep rows (name, text, number); goals: rows (what, number, at most)."""
+        print(f"\n{title}")
+        for name, text, _ in rows:
+            print(f"  {name:<28}{text}")
+        entry = {"title": title, "rows": [{"name": n, "text": t, "value": v} for n, t, v in rows], "goals": []}
+        for what, number, most in goals:
+            self.goal(entry, what, number, most)
+        self.results.append(entry)
+
+    def goal(self, entry, what, number, most):
+        met = number <= most
+        entry["goals"].append({"what": what, "value": number, "at most": most, "met": met})
+        print(f"  goal: {what} = {number:.3f}, at most {most:g}: {'met' if met else 'MISSED'}")
+
+    def finish(self, name):
+        goals = [g for entry in self.results for g in entry["goals"]]
+        missed = [g for g in goals if not g["met"]]
+        self.info["seconds"] = round(time.perf_counter() - self.started, 1)
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
+        data = {**self.info, "missing": self.missing, "failed": self.failed, "results": self.results}
+        path.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
+        print(f"\n{len(goals) - len(missed)} of {len(goals)} goals met"
+              + (f"; missed: {', '.join(g['what'] for g in missed)}" if missed else "")
+              + (f"; peers missing: {', '.join(self.missing)}" if self.missing else "")
+              + (f"; {len(self.failed)} failed" if self.failed else "")
+              + f". {self.info['seconds']} s; saved {path.relative_to(ROOT)}")  # fmt: skip
+        return 1 if self.failed else 0
+
+
+def spread(times):
+    """The middle half's width over the median."""
+    low, middle, high = quantiles(times, n=4)
+    return (high - low) / middle
+
+
+def cpu_model():
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+# ---- fresh processes, and their memory ----
+
+
+def fresh(program, timeout=600, **env):
+    """Run a program in a fresh Python; what it prints last is JSON, which is returned."""
+    everything = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", **env}
+    everything.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody's import is timed without its bytecode
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=everything, capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def resident(key="VmRSS"):
+    """Resident memory of this process in bytes, now or (VmHWM) at its peak; None where the system does not say."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def forget_peak():
+    """Let VmHWM start anew from here."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass

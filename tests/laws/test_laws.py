@@ -1,0 +1,70 @@
+"""Every op in the registry under every law that applies to it, on its own samples."""
+
+import pytest
+
+from tests.laws.harness import ENTRIES, LAWS, OPS, applies, differentiable, obeys, samples, seeded
+from tests.laws.harness import law_transpose, reverse
+
+# Ops without a sample, and why that is right. Everything else in the registry must have one.
+WITHOUT_SAMPLE = {
+    "pack": "it makes a tuple: tested through every op whose result is one",
+    "item": "it takes a tuple apart: tested through every op whose result is one",
+    "cond": "its branches are graphs: tests/laws/test_control.py",
+    "while_loop": "its test and body are graphs: tests/laws/test_control.py",
+    "scan": "its body is a graph: tests/laws/test_control.py",
+    "call": "its function is a graph: tests/laws/test_control.py",
+}
+SAMPLED = {name: op for name, op in OPS.items() if op.sample is not None}
+PAIRS = [(name, law) for name, op in SAMPLED.items() for law, reason in applies(op).items() if not reason]
+# Where an op that takes complex numbers is not asked to differentiate them by a cast of its real samples.
+NOT_COMPLEX: dict = {}
+
+
+@pytest.mark.parametrize("name, law", [pytest.param(n, w, id=f"{n}-{w}") for n, w in PAIRS])
+def test_op_obeys(name, law):
+    if law == "complex" and name in NOT_COMPLEX:
+        pytest.skip(NOT_COMPLEX[name])
+    assert obeys(OPS[name], law) > 0
+
+
+def test_every_op_has_a_sample_or_a_reason():
+    without = {name for name, op in OPS.items() if op.sample is None}
+    assert without <= set(WITHOUT_SAMPLE), f"ops without sample: {sorted(without - set(WITHOUT_SAMPLE))}"
+    stale = {name for name in WITHOUT_SAMPLE if name in OPS and OPS[name].sample is not None}
+    assert not stale, f"they have a sample now: {stale}"
+
+
+def test_every_op_is_under_every_law_or_there_is_a_reason():
+    reasons = set()
+    for name, op in SAMPLED.items():
+        rows = applies(op)
+        assert set(rows) == set(LAWS)
+        reasons |= set(rows.values())
+        if differentiable(op):
+            assert not rows["jvp"], f"{name} has a derivative, and {rows['jvp']}"
+    assert reasons == {"", "it has a derivative", "it has no derivative"}
+
+
+def test_both_modes_are_there():
+    one_sided = [n for n, op in OPS.items() if (op.jvp is None and op.dual is None) != (op.vjp is None)]
+    assert not one_sided, f"ops with one of jvp and vjp only: {one_sided}"
+
+
+def test_samples_are_many_and_repeatable():
+    for name, op in SAMPLED.items():
+        rows = samples(op)
+        assert rows, name
+        assert list(map(repr, rows)) == list(map(repr, samples(op))), f"{name} draws from another generator than its own"
+
+
+@pytest.mark.parametrize("name", sorted({op.name for op, _ in reverse.FAST.values() if OPS.get(op.name) is op}))
+def test_fast_pulls_are_all_walked(name):
+    """The laws see each fast way back: an op's samples must reach all of its entry's pulls."""
+    seen: set = set()
+    assert name in ENTRIES, f"the entry of {name} was not found: give it the attribute op"
+    for case in samples(OPS[name]):
+        if case.active:
+            law_transpose(case, seeded(name), seen)
+    pulls = {pull for pull, (op, wants) in reverse.FAST.items() if op is OPS[name]}
+    missing = [reverse.FAST[pull][1] for pull in pulls - seen]
+    assert not missing, f"no sample of {name} reaches its fast pulls for the arguments {missing}"
