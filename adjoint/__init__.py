@@ -1,11 +1,60 @@
-"""adjoint: derivatives of ordinary Python and NumPy code."""
+"""adjoint: derivatives of ordinary Python and NumPy code. Exact, quick, and never silently wrong.
+
+>>> import numpy as np
+>>> import adjoint as ad
+>>> ad.grad(lambda x: np.sum(np.sin(x)))(np.array([0.0, np.pi]))
+array([ 1., -1.])
+"""
 
 __version__ = "0.1.0"
 
-from .core import tree
-from .core.config import config
-from .core.tensor import Tensor
-from .primitives import arithmetic, compare, elementary
-from .primitives.custom import custom_rule, stop_gradient
-from .transforms.derivatives import elementwise_grad, grad, graph, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp, vmap
-from .transforms.imperative import no_grad, tensor
+from . import core, numpy, primitives, traces, transforms
+from .core import tree as tree
+from .core.config import config as config
+from .core.errors import AdjointError as AdjointError
+from .core.tensor import Tensor as Tensor
+from .primitives.control import cond as cond
+from .primitives.control import scan as scan
+from .primitives.control import while_loop as while_loop
+from .primitives.custom import custom_rule as custom_rule
+from .primitives.custom import stop_gradient as stop_gradient
+from .transforms.check import check_grads as check_grads
+from .transforms.checkpoint import checkpoint as checkpoint
+from .transforms.derivatives import elementwise_grad as elementwise_grad
+from .transforms.derivatives import grad as grad
+from .transforms.derivatives import graph as graph
+from .transforms.derivatives import hessian as hessian
+from .transforms.derivatives import hvp as hvp
+from .transforms.derivatives import jacfwd as jacfwd
+from .transforms.derivatives import jacobian as jacobian
+from .transforms.derivatives import jacrev as jacrev
+from .transforms.derivatives import jvp as jvp
+from .transforms.derivatives import linearize as linearize
+from .transforms.derivatives import value_and_grad as value_and_grad
+from .transforms.derivatives import vjp as vjp
+from .transforms.derivatives import vmap as vmap
+from .transforms.imperative import no_grad as no_grad
+from .transforms.imperative import tensor as tensor
+
+_LAZY = {"show": "views.show", "plot": "views.plot"}  # name -> where it is; looked up when first used
+_DTYPES = (
+    "bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128"
+).split()  # as NumPy's, for code that writes adjoint.float32
+
+
+def __getattr__(name):
+    import importlib
+
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in ("ops", "views", "errors"):
+        return importlib.import_module(f"{__name__}.{name}" if name != "errors" else f"{__name__}.core.errors")
+    if name in _DTYPES:
+        import numpy as np
+
+        return getattr(np, name)
+    raise AttributeError(f"module 'adjoint' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_DTYPES, "ops"})

@@ -10,7 +10,7 @@ NumPy. There is no stack of traces and no current one: `x.attach_grad(); y.backw
     vjp         (wants, g, y, *args, **params) -> tuple         one cotangent an argument; None where not wanted
     batch       (size, batched, *args, **params) -> y           batched arguments and result have the batch axis in front
     lower       (builder, *values, **params) -> value           native code
-    record      (*args, **params) -> (y, saved)                 for ops whose backward pass needs more than args and y:
+    record      (wants, *args, **params) -> (y, saved)          for ops whose backward pass needs more than args and y:
                                                                 its vjp is then (wants, g, saved, *args, **params)
     dual        (ts, *args, **params) -> (y, t)                 for ops that find value and tangent together
     sample      (rng) -> list of (args, params)                 where the laws test it

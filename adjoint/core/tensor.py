@@ -342,10 +342,10 @@ def _refuse(func, args, kwargs):
     name = f"{name}.{func.__name__}" if not name.startswith("numpy.") or "_" not in name else f"numpy.{func.__name__}"
     try:
         plain_args, plain_kwargs = _plain(args), _plain(kwargs)
-    except LeakError:
+    except (LeakError, ConcreteError):
         reason = REFUSED.get(func, "it has no derivative rule here")
         raise MissingRuleError(
-            f"{name} of a tensor that is being differentiated: {reason}{where()}; compose it from functions that have one "
+            f"{name} of a tensor that is being differentiated, captured or batched: {reason}{where()}; compose it from functions that have one "
             "(`adjoint ops` lists them), or give it one with ad.custom_rule"
         ) from None
     y = func(*plain_args, **plain_kwargs)

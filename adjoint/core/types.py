@@ -58,21 +58,25 @@ class Tuple:
 
 
 class Stack:
-    """The type of a stack of values, all of type `elem`; its length is known at run time only."""
+    """The type of a stack of values, all of type `elem`; its length is known at run time only.
 
-    __slots__ = ("elem",)
+    ragged: the stack of a batch whose lanes have different lengths; it carries a mask for each step.
+    """
 
-    def __init__(self, elem):
+    __slots__ = ("elem", "ragged")
+
+    def __init__(self, elem, ragged=False):
         self.elem = elem
+        self.ragged = ragged
 
     def __eq__(self, other):
-        return type(other) is Stack and self.elem == other.elem
+        return type(other) is Stack and (self.elem, self.ragged) == (other.elem, other.ragged)
 
     def __hash__(self):
-        return hash(("Stack", self.elem))
+        return hash(("Stack", self.elem, self.ragged))
 
     def __repr__(self):
-        return f"Stack[{self.elem}]"
+        return f"{'ragged ' if self.ragged else ''}Stack[{self.elem}]"
 
 
 _SCALARS = {

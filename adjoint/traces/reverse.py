@@ -23,7 +23,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from ..core import config as _config
-from ..core.errors import MissingRuleError, ReleasedError, RuleError, user_line, where
+from ..core.errors import MissingRuleError, MutationError, ReleasedError, RuleError, user_line, where
 from ..core.guard import protect
 from ..core.op import Trace, bind, explain
 from ..core.tensor import Flat, Tensor, is_tensor, untracked
@@ -86,7 +86,7 @@ class Tape(Trace):
                 values.append(a)
                 parents.append(None)
         if op.record is not None:
-            y, saved = op.record(*values, **params)
+            y, saved = op.record(tuple(p is not None for p in parents), *values, **params)
         else:
             y = saved = bind(op, *values, **params)
         if op.vjp is None or not carries(y):
@@ -100,7 +100,7 @@ class Tape(Trace):
             elif parents[i - 1] is None and type(v) is _ndarray:
                 v = protect(v)
             kept.append(v)
-        node = [serial, general, tuple(parents), saved if keep[0] else typeof(saved), kept, op, params]
+        node = [serial, general, tuple(parents), saved if keep[0] or op.record is not None else typeof(saved), kept, op, params]
         if self.lines is not None:
             self.lines[serial] = (op, user_line(), y)
         return self.wrap(y, node)
@@ -117,6 +117,21 @@ class Tape(Trace):
     def holds(self, tensor):
         node = tensor.info
         return not (node[1] is released or (self.imperative and paused.get()))
+
+    def write(self, tensor, index, value):
+        leaf = tensor.info[1] is None and tensor.info[3] is not None
+        if not (self.imperative and leaf):
+            return False
+        if not paused.get():
+            raise MutationError(
+                f"writing into a tensor with an attached gradient{where()} would change what was recorded; update it without "
+                "recording:\n    with ad.no_grad():\n        w -= 0.1 * w.grad"
+            )
+        # new values, so that what was recorded keeps the old ones
+        new = np.array(tensor.value)
+        new[index] = value.value if is_tensor(value) else value
+        tensor.value = new
+        return True
 
     def close(self):
         """End the recording: what still is used of it raises. Pulling back stays possible."""

@@ -249,13 +249,6 @@ class no_grad:
         return unrecorded
 
 
-def _write_leaf(x, index, value):
-    """x[index] = value for an attached tensor under no_grad: new values, so that what was recorded keeps the old ones."""
-    new = np.array(x.value)
-    new[index] = value.value if is_tensor(value) else value
-    x.value = new
-
-
 def detach(x):
     """The same values, cut off from what they were computed from: a constant for differentiation."""
     return stop_gradient(x)

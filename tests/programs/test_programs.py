@@ -85,7 +85,7 @@ def test_container_shape_and_dtype(p):
     ours, expected = ad.tree.flatten(p.args)
     assert structure == expected
     for x, d in zip(ours, theirs):
-        assert not type(d) is ad.Tensor
+        assert type(d) is not ad.Tensor
         assert np.shape(d) == np.shape(x)
         assert np.asarray(d).dtype == np.asarray(x).dtype
         assert type(d) is type(x), f"the gradient of a {type(x).__name__} is a {type(d).__name__}"

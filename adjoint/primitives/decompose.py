@@ -1,0 +1,504 @@
+"""Decompositions of matrices into factors: eigenvalues and eigenvectors, singular values and vectors, QR; and what is
+made of them: condition number, rank, least squares.
+
+Vectors that belong to equal values are not unique. Where two eigenvalues or singular values agree within rounding,
+their vectors' part of a derivative is taken as 0: right whenever the result does not depend on the choice of vectors
+among them. A result that needs values alone never divides by differences.
+"""
+
+import numpy as np
+
+from ..core.errors import MissingRuleError
+from ..core.errors import where as at
+from ..core.op import bind
+from ..core.op import shape as shape_of
+from ..core.tensor import is_tensor, peek
+from ..core.tuples import items
+from ..core.types import Array, Tuple, typeof
+from .kinds import align, as_array, conj, general, implements, nondiff
+from .linalg import (
+    H,
+    T,
+    below,
+    columns,
+    diagonal_matrix,
+    diagonal_of,
+    fold,
+    inexact,
+    inv,
+    is_complex,
+    matrices,
+    matrix_op,
+    mirror,
+    parts,
+    pinv,
+    re,
+    real_dtype,
+    solve,
+    solve_triangular,
+)
+
+_one = np.ones((1, 1))
+EighResult = type(np.linalg.eigh(_one))
+EigResult = type(np.linalg.eig(_one))
+SVDResult = type(np.linalg.svd(_one))
+QRResult = type(np.linalg.qr(_one))
+
+
+def _tolerance(w):
+    return w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, keepdims=True, initial=0)
+
+
+def _near_value(w):
+    # which pairs agree within rounding
+    return np.abs(w[..., None, :] - w[..., :, None]) <= _tolerance(w)[..., None]
+
+
+def _native(op):
+    op.batch = lambda size, batched, *args: bind(op, *args)
+    return op
+
+
+def _rows(rng):
+    return [((np.array([1.0, 1.0, 2.0, 0.0]),), {}), ((rng.normal(size=(2, 3)),), {})]
+
+
+_near = _native(nondiff("near", _near_value, elementwise=False, batch=None, sample=_rows).op)
+_tiny = _native(nondiff("tiny", lambda w: np.abs(w) <= _tolerance(w), elementwise=False, sample=_rows).op)
+
+
+def _safe_inverse(x, zero):
+    return np.where(zero, 0, 1 / np.where(zero, 1, x))
+
+
+def _gaps(w):
+    """1 / (w_j - w_i) in row i and column j; 0 where they agree."""
+    return _safe_inverse(w[..., None, :] - w[..., :, None], bind(_near, w))
+
+
+def _phase_value(d, size):
+    d = np.imag(d)
+    if np.any(np.abs(d) > 1e-3 * size + 1e-6):
+        raise MissingRuleError(
+            "the result depends on the phases of complex eigenvectors or singular vectors, which are arbitrary, and has "
+            f"no derivative{at()}; make it independent of them (abs, products like v @ v^H), or fix the phases yourself"
+        )
+    return d
+
+
+# The imaginary part of d, which must vanish: a cotangent of vectors along their phases. size: how large it might be.
+_phase = general(
+    "phase",
+    _phase_value,
+    jvp=lambda ts, y, d, size: None if ts[0] is None else np.imag(ts[0]),
+    vjp=lambda wants, g, _y, _d, _size: (g * 1j if wants[0] else None, None),
+    batch=lambda size, batched, d, n: bind(_phase, *align(batched, (d, n))),
+    type=lambda d, size: Array(d.shape, real_dtype(d.dtype)),
+    sample=lambda rng: [((rng.normal(size=3) + 1j * rng.normal(size=3), np.full(3, 1e9)), {})],
+)
+
+
+def _without_phase(x, *cotangents):
+    """x less the imaginary part of its diagonal, which must vanish if the vectors' phases do not matter."""
+    if not is_complex(x):
+        return x
+    size = sum(np.sum(np.abs(c), -2) for c in cotangents)
+    return x - 1j * diagonal_matrix(bind(_phase, diagonal_of(x), size))
+
+
+# a v = v w, Hermitian. With m = v^H da v: dw = diag(m), dv = v (m / (w_j - w_i))
+
+
+def _eigh_jvp(ts, y, _a, UPLO):
+    w, v = items(y)
+    m = H(v) @ mirror(ts[0], UPLO == "L") @ v
+    return re(diagonal_of(m)), v @ (_gaps(w) * m)
+
+
+def _eigh_vjp(wants, g, y, _a, UPLO):
+    w, v = items(y)
+    gw, gv = parts(g, 2)
+    r = None if gw is None else v * columns(gw)
+    if gv is not None:
+        s = v @ (_gaps(w) * _without_phase(H(v) @ gv, gv))
+        r = s if r is None else r + s
+    return (None if r is None else fold(r @ H(v), UPLO == "L"),)
+
+
+def _eigh_samples(rng):
+    rows = matrices((3, 3), (2, 2, 2), complex=False)(rng)
+    return [((a + T(a),), {"UPLO": uplo}) for ((a,), _), uplo in zip(rows, "LU", strict=True)]
+
+
+_eigh = matrix_op(
+    "eigh",
+    lambda a, UPLO: tuple(np.linalg.eigh(a, UPLO)),
+    _eigh_jvp,
+    _eigh_vjp,
+    type=lambda a, UPLO: Tuple((Array(a.shape[:-1], real_dtype(inexact(a))), Array(a.shape, inexact(a)))),
+    sample=_eigh_samples,
+)
+
+
+def _uplo(UPLO):
+    UPLO = UPLO.upper()
+    if UPLO not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return UPLO
+
+
+@implements(np.linalg.eigh)
+def eigh(a, UPLO="L"):
+    """Eigenvalues and eigenvectors of each Hermitian matrix. It reads one triangle of a, and the gradient lies in that
+    triangle. As `numpy.linalg.eigh`."""
+    return EighResult(*items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO))))
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a, UPLO="L"):
+    """Eigenvalues of each Hermitian matrix. As `numpy.linalg.eigvalsh`."""
+    a = as_array(a)
+    return eigh(a, UPLO)[0] if is_tensor(a) else np.linalg.eigvalsh(a, UPLO)
+
+
+# a v = v w. With m = v^-1 da v: dw = diag(m), dv = u - v c, u = v (m / (w_j - w_i)); c keeps what LAPACK fixes: columns
+# of length 1, their largest element real.
+
+
+def _largest_value(v):
+    n = v.shape[-2]
+    return np.arange(n)[:, None] == np.argmax(np.abs(v), -2)[..., None, :] if n else np.zeros(v.shape, bool)
+
+
+_largest = _native(nondiff("largest", _largest_value, elementwise=False, sample=matrices((3, 3), (2, 2, 2))).op)
+
+
+def _eig_jvp(ts, y, _a):
+    w, v = items(y)
+    m = solve(v, ts[0] @ v)
+    u = v @ (_gaps(w) * m)
+    pick = bind(_largest, v)
+    turn = np.sum(np.where(pick, np.imag(u), 0), -2) / np.sum(np.where(pick, np.real(v), 0), -2)
+    return diagonal_of(m), u - v * columns(np.sum(np.real(np.conjugate(v) * u), -2) + 1j * turn)
+
+
+def _eig_vjp(wants, g, y, _a):
+    w, v = items(y)
+    gw, gv = parts(g, 2)
+    vh = H(v)
+    m = None if gw is None else diagonal_matrix(gw)
+    if gv is not None:
+        pick = bind(_largest, v)
+        along = np.sum(np.conjugate(v) * gv, -2)
+        turn = np.imag(along) / np.sum(np.where(pick, np.real(v), 0), -2)
+        gu = gv - v * columns(np.real(along)) - 1j * np.where(pick, columns(turn), 0)
+        s = conj(_gaps(w)) * (vh @ gu)
+        m = s if m is None else m + s
+    if m is None:
+        return (None,)
+    r = solve(vh, m @ vh)
+    return (r if is_complex(_a) else np.real(r),)
+
+
+def _complex_dtype(dtype):
+    return dtype if dtype.kind == "c" else np.dtype(f"c{2 * dtype.itemsize}")
+
+
+def _eig_value(a):
+    w, v = np.linalg.eig(a)
+    return w.astype(_complex_dtype(w.dtype), copy=False), v.astype(_complex_dtype(v.dtype), copy=False)
+
+
+_eig = matrix_op(
+    "eig",
+    _eig_value,
+    _eig_jvp,
+    _eig_vjp,
+    type=lambda a: Tuple((Array(a.shape[:-1], _complex_dtype(inexact(a))), Array(a.shape, _complex_dtype(inexact(a))))),
+)
+
+
+@implements(np.linalg.eig)
+def eig(a):
+    """Eigenvalues and eigenvectors of each square matrix. Those of a real one are real if all eigenvalues are known to
+    be, else complex. As `numpy.linalg.eig`."""
+    a = as_array(a)
+    if not is_tensor(a):
+        return np.linalg.eig(a)
+    w, v = items(bind(_eig, a))
+    if not is_complex(a):
+        known, value = peek(w)
+        if known and not np.any(value.imag):
+            w, v = np.real(w), np.real(v)
+    return EigResult(w, v)
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a):
+    """Eigenvalues of each square matrix. As `numpy.linalg.eigvals`."""
+    a = as_array(a)
+    return eig(a)[0] if is_tensor(a) else np.linalg.eigvals(a)
+
+
+# a = u s v^H. With p = u^H da v: ds = diag(p), and du = u o + what leaves the space of u, dv likewise with q, where
+#     o = (d + e) / 2,  q = (d - e) / 2,  d_ij = (p + p^H)_ij / (s_j - s_i),  e_ij = (p - p^H)_ij / (s_i + s_j).
+# J. Townsend, "Differentiating the singular value decomposition" (2016), here with the two denominators apart; the
+# diagonal of e is the phase of complex vectors, shared evenly. For full u and v, the further columns turn against the
+# first: du2 = -u1 k^H where du1 = u1 o + u2 k.
+
+
+def _inverse_sums(s):
+    zero = bind(_tiny, s)
+    return _safe_inverse(s[..., None, :] + s[..., :, None], zero[..., None, :] & zero[..., :, None])
+
+
+def _thin(y):
+    """u, s, v, without further columns; and these."""
+    u, s, vh = items(y)
+    k = shape_of(s)[-1]
+    v = H(vh)
+    return u[..., :k], s, v[..., :k], u[..., k:], v[..., k:]
+
+
+def _svd_jvp(ts, y, _a, full):
+    u, s, v, u2, v2 = _thin(y)
+    t = ts[0]
+    tv, thu = t @ v, H(t) @ u
+    p = H(u) @ tv
+    d = (p + H(p)) * _gaps(s)
+    e = (p - H(p)) * _inverse_sums(s)
+    r = columns(_safe_inverse(s, bind(_tiny, s)))
+    du = u @ (0.5 * (d + e)) + (tv - u @ p) * r
+    dv = v @ (0.5 * (d - e)) + (thu - v @ H(p)) * r
+    if full:
+        du = np.concatenate([du, -u @ (H(tv * r) @ u2)], -1)
+        dv = np.concatenate([dv, -v @ (H(thu * r) @ v2)], -1)
+    return du, re(diagonal_of(p)), H(dv)
+
+
+def _svd_vjp(wants, g, y, _a, full):
+    u, s, v, u2, v2 = _thin(y)
+    gu, gs, gvh = parts(g, 3)
+    r = columns(_safe_inverse(s, bind(_tiny, s)))
+    k = shape_of(s)[-1]
+    gp = None if gs is None else diagonal_matrix(gs)
+    out = None
+
+    def vectors(g, x, x2):
+        # what a cotangent of x asks of x^H dx and of the part of da that leaves the space of x
+        g1 = g[..., :k]
+        inside = H(x) @ g1
+        outside = g1 - x @ inside
+        if full:
+            outside = outside - x2 @ (H(g[..., k:]) @ x)
+        return inside, outside * r
+
+    go = gq = 0
+    cotangents = []
+    if gu is not None:
+        go, outside = vectors(gu, u, u2)
+        out = outside @ H(v)
+        cotangents.append(gu[..., :k])
+    if gvh is not None:
+        gv = H(gvh)
+        gq, outside = vectors(gv, v, v2)
+        outside = u @ H(outside)
+        out = outside if out is None else out + outside
+        cotangents.append(gv[..., :k])
+    if cotangents:
+        gd = 0.5 * _gaps(s) * _without_phase(go + gq, *cotangents)
+        ge = 0.5 * _inverse_sums(s) * (go - gq)
+        x = gd + H(gd) + ge - H(ge)
+        gp = x if gp is None else gp + x
+    if gp is None:
+        return (None,)
+    r = u @ gp @ H(v)
+    return (r if out is None else r + out,)
+
+
+def _svd_type(a, full):
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    lead, dtype = a.shape[:-2], inexact(a)
+    u = Array((*lead, m, m if full else k), dtype)
+    vh = Array((*lead, n if full else k, n), dtype)
+    return Tuple((u, Array((*lead, k), real_dtype(dtype)), vh))
+
+
+_svd = matrix_op(
+    "svd",
+    lambda a, full: tuple(np.linalg.svd(a, full)),
+    _svd_jvp,
+    _svd_vjp,
+    type=_svd_type,
+    sample=lambda rng: [(args, {"full": False}) for args, _ in matrices((3, 3), (2, 3, 2), (2, 4), complex=False)(rng)],
+)
+
+
+@implements(np.linalg.svd)
+def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    """Singular values and vectors of each matrix, a = u @ diag(s) @ vh. As `numpy.linalg.svd`."""
+    a = as_array(a)
+    if not is_tensor(a):
+        return np.linalg.svd(a, full_matrices, compute_uv, hermitian)
+    if hermitian:
+        return _svd_hermitian(a, compute_uv)
+    m, n = shape_of(a)[-2:]
+    u, s, vh = items(bind(_svd, a, full=bool(full_matrices and compute_uv and m != n)))
+    return SVDResult(u, s, vh) if compute_uv else s
+
+
+def _svd_hermitian(a, compute_uv):
+    w, v = eigh(a)
+    s = np.abs(w)
+    order = np.flip(np.argsort(s, -1), -1)
+    s = np.take_along_axis(s, order, -1)
+    if not compute_uv:
+        return s
+    u = np.take_along_axis(v, columns(order), -1)
+    sign = np.take_along_axis(np.sign(w), order, -1)
+    return SVDResult(u, s, H(u * columns(sign)))
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x, /):
+    """Singular values of each matrix. As `numpy.linalg.svdvals`."""
+    return svd(x, compute_uv=False)
+
+
+# a = q r, tall and of full rank, the diagonal of r real: dq = q o + (1 - q q^H) da r^-1, dr = (m - o) r, with
+# m = q^H da r^-1 and o its antihermitian part that has the same lower triangle. A wide a = [x z] has r = [r1, q^H z].
+# S. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions" (2012); D. Roberts, L. Roberts,
+# "QR and LQ decomposition matrix backpropagation algorithms" (2020).
+
+
+def _divide(x, r):
+    """x r^-1, for upper triangles r."""
+    return H(solve_triangular(H(r), H(x), lower=True))
+
+
+def _strictly_below(x):
+    return np.where(below(x), x, 0)
+
+
+def _qr_jvp(ts, y, a):
+    q, r = items(y)
+    t = ts[0]
+    k = shape_of(q)[-1]
+    r1 = r[..., :k]
+    w = _divide(t[..., :k], r1)
+    m = H(q) @ w
+    o = _strictly_below(m)
+    o = o - H(o)
+    if is_complex(m):
+        o = o + 1j * diagonal_matrix(np.imag(diagonal_of(m)))
+    dq = w - q @ (m - o)
+    dr = np.where(below(m), 0, (m - o) @ r1)
+    if shape_of(t)[-1] > k:
+        dr = np.concatenate([dr, H(dq) @ a[..., k:] + H(q) @ t[..., k:]], -1)
+    return dq, dr
+
+
+def _qr_vjp(wants, g, y, a):
+    q, r = items(y)
+    gq, gr = parts(g, 2)
+    k = shape_of(q)[-1]
+    wide = shape_of(r)[-1] > k
+    if gq is None and gr is None:
+        return (None,)
+    if wide and gr is not None:
+        z, gz = a[..., k:], gr[..., k:]
+        gr = gr[..., :k]
+        gq = z @ H(gz) if gq is None else gq + z @ H(gz)
+    r1 = r[..., :k]
+    m = 0
+    if gr is not None:
+        gr = np.where(below(gr), 0, gr)
+        m = r1 @ H(gr)
+    if gq is not None:
+        m = m - H(gq) @ q
+    m = _strictly_below(m) + H(_strictly_below(m)) + diagonal_matrix(re(diagonal_of(m)))
+    x = q @ m
+    x = H(solve_triangular(r1, H(x if gq is None else gq + x)))
+    if wide:
+        x = np.concatenate([x, q @ gz if gr is not None else np.zeros_like(a[..., k:])], -1)
+    return (x,)
+
+
+def _qr_type(a):
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    return Tuple((Array((*a.shape[:-2], m, k), inexact(a)), Array((*a.shape[:-2], k, n), inexact(a))))
+
+
+_qr = matrix_op("qr", lambda a: tuple(np.linalg.qr(a)), _qr_jvp, _qr_vjp, type=_qr_type,
+                sample=matrices((3, 3), (3, 2), (2, 2, 3)))  # fmt: skip
+
+
+@implements(np.linalg.qr)
+def qr(a, mode="reduced"):
+    """Orthonormal q and upper triangular r with a = q @ r; modes "reduced" and "r", and "complete" where it is the
+    same. As `numpy.linalg.qr`."""
+    a = as_array(a)
+    if not is_tensor(a):
+        return np.linalg.qr(a, mode)
+    m, n = shape_of(a)[-2:]
+    if mode not in ("reduced", "r") and (mode != "complete" or m > n):
+        if mode not in ("complete", "raw"):
+            return np.linalg.qr(np.eye(2), mode)  # NumPy's own error, or its older names
+        raise MissingRuleError(
+            f"np.linalg.qr(a, {mode!r}) of a tensor of shape {shape_of(a)} is not supported{at()}; use mode='reduced'"
+        )
+    q, r = items(bind(_qr, a))
+    return r if mode == "r" else QRResult(q, r)
+
+
+# Made of these
+
+
+@implements(np.linalg.cond)
+def cond(x, p=None):
+    """The condition number of each matrix. As `numpy.linalg.cond`."""
+    x = as_array(x)
+    if 0 in shape_of(x):
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
+    if p is None or p in (2, -2):
+        s = svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inv(x), p, axis=(-2, -1))
+
+
+_matrix_rank = nondiff("matrix_rank", np.linalg.matrix_rank, elementwise=False, sample=matrices((3, 3), (2, 2, 2))).op
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
+    """The rank of each matrix; it has no derivative. As `numpy.linalg.matrix_rank`."""
+    given = {"tol": tol, "hermitian": hermitian or None, "rtol": rtol}
+    return bind(_matrix_rank, as_array(A), **{k: v for k, v in given.items() if v is not None})
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a, b, rcond=None):
+    """Least squares: (x, residuals, rank, singular values of a), for a matrix a of full rank. As
+    `numpy.linalg.lstsq`."""
+    a, b = as_array(a), as_array(b)
+    if not is_tensor(a) and not is_tensor(b):
+        return np.linalg.lstsq(a, b, rcond)
+    m, n = shape_of(a)
+    dtype = inexact(typeof(a), typeof(b))
+    eps = float(np.finfo(dtype).eps)
+    rtol = max(m, n) * eps if rcond is None else max(rcond, eps)
+    rank = matrix_rank(a, rtol=rtol)
+    known, r = peek(rank)
+    if known and r < min(m, n):
+        raise MissingRuleError(
+            f"np.linalg.lstsq of a matrix of shape {(m, n)} and rank {r} has no derivative{at()}: the solution jumps "
+            "with the rank; np.linalg.pinv(a, rtol) @ b has the derivative along matrices of this rank"
+        )
+    x = pinv(a, rtol=rtol) @ b
+    residuals = np.zeros((0,), real_dtype(dtype))
+    if m > n:
+        r = b - a @ x
+        residuals = np.sum(np.real(r * np.conjugate(r)), 0, keepdims=len(shape_of(b)) == 1)
+    return x, residuals, rank, svdvals(a)

@@ -1,0 +1,141 @@
+"""Graphs derived from a graph: its jvp, its forward-with-residuals and backward, its batch. Each is made once and cached.
+
+They come from running the graph under the traces there are, inside a Capture: nothing here differentiates.
+"""
+
+import numpy as np
+
+from ..core.tensor import is_tensor, make
+from ..core.tuples import spread
+from ..core.types import Array, Stack, Tuple, typeof
+from .batch import Batch
+from .capture import Capture, capture
+from .forward import Dual
+from .graph import Graph, Var
+from .reverse import Tape, walk
+
+
+def strong(t):
+    """A type without the weak mark: what tangents and cotangents have."""
+    return Array(t.shape, t.dtype) if type(t) is Array else t
+
+
+def floats(t):
+    """Whether a value of this type has a derivative."""
+    if type(t) is Tuple:
+        return any(map(floats, t.elems))
+    return floats(t.elem) if type(t) is Stack else t.dtype.kind in "fc"
+
+
+def zeros(t):
+    """Zeros of a type."""
+    if type(t) is Tuple:
+        return tuple(map(zeros, t.elems))
+    return np.zeros(t.shape, t.dtype)[()]
+
+
+def jvp_graph(graph, active):
+    """(graph of values and tangents, which outputs have tangents). active: which inputs have tangents.
+
+    Inputs: those of `graph`, then the tangents of the active ones. Outputs: those of `graph`, then the tangents there are.
+    """
+    key = ("jvp", active)
+    if key not in graph.cache:
+        out_active: list = []
+
+        def run(*args):
+            xs, ts = args[: len(active)], iter(args[len(active) :])
+            trace = Dual()
+            outs = graph.run(*[make(x, trace, next(ts)) if a else x for x, a in zip(xs, active, strict=True)])
+            trace.close()
+            mine = [is_tensor(y) and y.trace is trace for y in outs]
+            out_active[:] = mine
+            return [y.value if m else y for y, m in zip(outs, mine, strict=True)] + [y.info for y, m in zip(outs, mine, strict=True) if m]
+
+        types = [v.type for v in graph.inputs]
+        tangents = [strong(t) for t, a in zip(types, active, strict=True) if a]
+        derived = capture(run, *types, *tangents, name=f"jvp_{graph.name}")
+        graph.cache[key] = derived, tuple(out_active)
+    return graph.cache[key]
+
+
+def vjp_graphs(graph, wants):
+    """(forward, backward, needs): the graph cut in two for reverse mode.
+
+    forward: the inputs of `graph` -> its outputs, then the residuals. backward: one cotangent for each floating output,
+    then the inputs numbered `needs`, then the residuals -> one cotangent for each wanted input.
+    """
+    key = ("vjp", wants)
+    if key not in graph.cache:
+        graph.cache[key] = _vjp_graphs(graph, wants)
+    return graph.cache[key]
+
+
+def _vjp_graphs(graph, wants):
+    trace = Capture()
+    xs = [trace.input(v.type) for v in graph.inputs]
+    tape = Tape()
+    leaves = [tape.leaf(x) if w else x for x, w in zip(xs, wants, strict=True)]
+    outs = graph.run(*leaves)
+    tape.close()
+    values = [y.value if is_tensor(y) and y.trace is tape else y for y in outs]
+    outputs = [trace.operand(v) for v in values]
+    cut = len(trace.lines)
+    gs = [trace.input(strong(typeof(v))) for v in values if floats(typeof(v))]
+    gs_left = iter(gs)
+    seeds = []
+    for y, v in zip(outs, values, strict=True):
+        if floats(typeof(v)):
+            g = next(gs_left)
+            if is_tensor(y) and y.trace is tape:
+                seeds.append((y.info, g))
+    found = walk(seeds, careful=True)
+    cotangents = []
+    for leaf, x, w in zip(leaves, xs, wants, strict=True):
+        if w:
+            g = found.get(leaf.info[0])
+            cotangents.append(trace.operand(zeros(strong(x.value)) if g is None else g[1]))
+    trace.close()
+    forward_lines, backward_lines = trace.lines[:cut], trace.lines[cut:]
+    backward = Graph([], backward_lines, cotangents).prune()
+    made = {id(line.out) for line in backward.lines} | {id(g.info) for g in gs}
+    residuals: dict = {}
+    for v in [a for line in backward.lines for a in line.args] + cotangents:
+        if type(v) is Var and id(v) not in made:
+            residuals[id(v)] = v
+    inputs = [x.info for x in xs]
+    needs = [i for i, v in enumerate(inputs) if id(v) in residuals]
+    saved = [v for v in residuals.values() if not any(v is i for i in inputs)]
+    forward = Graph(inputs, forward_lines, outputs + saved, None, (), f"forward_{graph.name}").prune()
+    backward.inputs = [g.info for g in gs] + [inputs[i] for i in needs] + saved
+    backward.name = f"backward_{graph.name}"
+    return forward, backward, tuple(needs)
+
+
+def batch_graph(graph, size, batched, all_out=False):
+    """(graph over batches, which outputs are batched). all_out: repeat the unbatched ones, so that all are."""
+    key = ("batch", size, batched, all_out)
+    if key not in graph.cache:
+        flags: list = []
+
+        def run(*args):
+            trace = Batch(size)
+            outs = graph.run(*[make(x, trace, None) if b else x for x, b in zip(args, batched, strict=True)])
+            trace.close()
+            mine = [is_tensor(y) and y.trace is trace for y in outs]
+            flags[:] = [m or all_out for m in mine]
+            return [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
+
+        types = [lift(v.type, size) if b else v.type for v, b in zip(graph.inputs, batched, strict=True)]
+        derived = capture(run, *types, name=f"batch_{graph.name}")
+        graph.cache[key] = derived, tuple(flags)
+    return graph.cache[key]
+
+
+def lift(t, size):
+    """The type of a batch of this type."""
+    if type(t) is Tuple:
+        return Tuple(lift(e, size) for e in t.elems)
+    if type(t) is Stack:
+        return Stack(lift(t.elem, size), t.ragged)
+    return Array((size, *t.shape), t.dtype)

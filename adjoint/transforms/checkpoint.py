@@ -1,0 +1,83 @@
+"""Trade time for memory: do not keep what a function computes inside, run it again in the backward pass."""
+
+import functools
+
+from ..core import tree
+from ..core.errors import EscapeError, defined, where
+from ..core.op import Op, bind
+from ..core.tensor import is_tensor, make
+from ..core.tuples import Parts, items, spread
+from ..core.types import Tuple
+from ..traces.batch import Batch
+from ..traces.capture import capture
+from ..traces.forward import Dual
+from ..traces.reverse import Tape, walk
+from .calling import strip
+
+
+def checkpoint(f):
+    """f, remembering only its arguments for the backward pass: what it computes inside is computed again there.
+
+    f takes and returns arrays, numbers or containers of them. Values and derivatives are those of f.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.grad(ad.checkpoint(lambda x: np.sin(np.sin(x))))(0.0)
+    1.0
+    """
+
+    @functools.wraps(f)
+    def checkpointed(*args, **kwargs):
+        leaves, structure = tree.flatten((args, kwargs))
+        out_structure: list = []
+
+        def run(*leaves):
+            a, k = tree.unflatten(structure, leaves)
+            outs, theirs = tree.flatten(f(*a, **k))
+            out_structure[:] = [theirs]
+            return tuple(outs)
+
+        def evaluate(*leaves):
+            top = max((x.trace.level for x in leaves if is_tensor(x) and x.trace is not None), default=-1)
+            outs = run(*leaves)
+            for y in outs:
+                if is_tensor(y) and y.trace is not None and y.trace.level > top:
+                    raise EscapeError(
+                        f"the checkpointed function {defined(f)} uses a tensor that is being differentiated and is not its argument"
+                        f"{where()}; pass it as an argument, so that its derivative is not lost"
+                    )
+            return tuple(y.value if is_tensor(y) and y.trace is None else y for y in outs)
+
+        def vjp(wants, g, _y, *leaves):
+            tape = Tape()
+            inputs = [tape.leaf(x) if w else x for x, w in zip(leaves, wants, strict=True)]
+            outs = run(*inputs)
+            tape.close()
+            parts = g.parts if type(g) is Parts else items(g)
+            seeds = []
+            for y, e in zip(outs, parts, strict=True):
+                _, node = strip(tape, y)
+                if node is not None and e is not None:
+                    seeds.append((node, e))
+            found = walk(seeds, careful=True)
+            return [found[x.info[0]][1] if w and x.info[0] in found else None for x, w in zip(inputs, wants, strict=True)]
+
+        def dual(ts, *leaves):
+            trace = Dual()
+            outs = run(*[make(x, trace, t) if t is not None else x for x, t in zip(leaves, ts, strict=True)])
+            trace.close()
+            pairs = [strip(trace, y) for y in outs]
+            return tuple(v for v, _ in pairs), tuple(t for _, t in pairs)
+
+        def batch(size, batched, *leaves):
+            trace = Batch(size)
+            outs = run(*[make(x, trace, None) if b else x for x, b in zip(leaves, batched, strict=True)])
+            trace.close()
+            return tuple(y.value if is_tensor(y) and y.trace is trace else spread(size, y) for y in outs)
+
+        def type_rule(*types):
+            return Tuple(v.type for v in capture(run, *types).outputs)
+
+        op = Op("checkpoint", evaluate, kind="control", type=type_rule, vjp=vjp, dual=dual, batch=batch, register=False)
+        return tree.unflatten(out_structure[0], items(bind(op, *leaves)))
+
+    return checkpointed

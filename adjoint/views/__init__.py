@@ -1,0 +1,1 @@
+"""Look, never change: graphs as text and pictures, curves, the debug ladder."""

@@ -1,0 +1,458 @@
+"""What was computed, as rows: by a function that is run once (`of_function`), behind a tensor (`of_tensor`), in a Graph
+(`of_graph`). A row knows its value, its local partials and the total derivative of the result with respect to it.
+
+Nothing here is on the way of an ordinary derivative: the recorder is a Tape that also notes each op and its line.
+"""
+
+import os
+
+import numpy as np
+
+from ..core import tree
+from ..core.errors import ReleasedError, user_frame, where
+from ..core.op import Trace, bind, is_plain
+from ..core.tensor import is_tensor, make, peek, untracked
+from ..core.tuples import Partial
+from ..core.types import Array, Stack, Tuple, typeof
+from ..traces import reverse
+from ..traces.graph import Const
+from ..transforms.calling import call, strip
+from . import trace
+from .text import source
+
+
+class _Unknown:
+    def __repr__(self):
+        return "?"
+
+
+UNKNOWN = _Unknown()  # a value that nobody kept
+
+
+class Row:
+    """One input or one application of an op. args: pairs (index of a row or None, value)."""
+
+    __slots__ = ("args", "file", "lineno", "name", "node", "op", "params", "total", "type", "value", "where")
+
+    def __init__(self, op, name, args=(), params=None, type=None, value=UNKNOWN, node=None):
+        self.op = op
+        self.name = name
+        self.args = args
+        self.params = params or {}
+        self.type = type
+        self.value = value
+        self.node = node
+        self.total = None  # None: the result does not depend on this row
+        self.file = self.where = ""
+        self.lineno = 0
+
+    @property
+    def source(self):
+        return source(self.file, self.lineno)
+
+    @property
+    def parents(self):
+        """The rows among the arguments, each once."""
+        return list(dict.fromkeys(i for i, _ in self.args if i is not None))
+
+
+class Record:
+    """All rows, oldest first, and which of them are the result."""
+
+    __slots__ = ("again", "backward", "outputs", "rows", "saved", "serials", "title", "what")
+
+    def __init__(self, title, rows, outputs, what="", again=None):
+        self.title = title
+        self.rows = rows
+        self.outputs = outputs
+        self.what = what  # what the totals are derivatives of; '' where there are none
+        self.again = again  # (f, args, kwargs), where a function was run
+        self.serials = {row.node[0]: i for i, row in enumerate(rows) if row.node is not None}
+        self.backward: dict = {}  # op name -> how often the backward pass applies it
+        self.saved = 0
+        if what:
+            fill_totals(self)
+
+    def partials(self, row):
+        """{parent's index: partial derivative}, entry by entry; a text where it is a whole Jacobian."""
+        if row.node is None or row.node[1] is None:
+            return {}
+        with np.errstate(all="ignore"):
+            return {i: self._partial(row, i) for i in row.parents if self.rows[i].node is not None}
+
+    def _partial(self, row, index):
+        parent = self.rows[index]
+        t, a = row.type, parent.type
+        if type(t) is not Array or type(a) is not Array:
+            return ""
+        op, _, parents, y, args, params = opened(row.node)
+        mine = [p is not None and self.serials.get(p[0]) == index for p in parents]
+        if not any(mine):
+            return ""
+        complete = all(v is not UNKNOWN for _, v in row.args) and row.value is not UNKNOWN
+        if op.kind == "elementwise" or (a.shape == () and complete and (op.jvp or op.dual)):
+            # every entry depends on one entry of the argument: the tangent along ones holds them all
+            ts = [ones(a) if m else None for m in mine]
+            if complete:
+                y, args = row.value, [v for _, v in row.args]
+            else:
+                y = t if y is None else y
+                args = [row_type(self.rows, r, v) if v is None else v for (r, _), v in zip(row.args, args, strict=True)]
+            return op.dual(ts, *args, **params)[1] if op.dual else op.jvp(ts, y, *args, **params)
+        if t.shape == () and t.dtype.kind == "f":
+            back = op.vjp([p is not None for p in parents], ones(t), y, *args, **params)
+            parts = [dense(e) for e, m in zip(back, mine, strict=False) if m and e is not None]
+            return sum(parts[1:], parts[0]) if parts else 0.0
+        return f"[{','.join(map(str, t.shape))}]x[{','.join(map(str, a.shape))}] Jacobian"
+
+
+def row_type(rows, index, value):
+    return rows[index].type if index is not None else value
+
+
+def ones(t):
+    """The cotangent 1 of a value of this type."""
+    if t.weak:
+        return t.dtype.type(1).item()
+    return np.ones(t.shape, t.dtype) if t.shape else t.dtype.type(1)
+
+
+def dense(g):
+    return g.dense() if isinstance(g, Partial) else g
+
+
+def opened(node):
+    """(op, flags of the tracked arguments, their nodes, y, arguments, params) of a node of either layout."""
+    _, pull, parents, y = node[:4]
+    if pull is reverse.general:
+        args, op, params = node[4:7]
+        parents = list(parents)
+    else:
+        op, wants = reverse.FAST[pull]
+        args, params = node[4:], {}
+        parents = [parents if w else None for w in wants] if type(parents) is list else list(parents)
+    return op, [p is not None for p in parents], parents, y, args, params
+
+
+# Totals and costs: one walk back that keeps what the ordinary walk throws away
+
+
+class Counter(Trace):
+    """Counts the ops that are applied to its tensors; otherwise they behave as their values do."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts):
+        super().__init__()
+        self.counts = counts
+
+    def process(self, op, args, params):
+        y = bind(op, *[a.value if is_tensor(a) and a.trace is self else a for a in args], **params)
+        if op.kind != "tuple":
+            name = "multiply" if op.name == "strong_mul" else op.name
+            self.counts[name] = self.counts.get(name, 0) + 1
+        return make(y, self, None)
+
+    def holds(self, tensor):
+        return False
+
+    def wrap(self, x):
+        return make(x, self, None) if isinstance(x, (np.ndarray, np.generic, float)) or is_tensor(x) else x
+
+
+def fill_totals(record):
+    """The derivative of the result (of the sum of its entries) with respect to each row, and what finding it costs."""
+    rows = record.rows
+    found = {i: ones(rows[i].type) for i in record.outputs if rows[i].node is not None}
+    kept = {}
+    with np.errstate(all="ignore"):
+        for i in range(len(rows) - 1, -1, -1):
+            row = rows[i]
+            if i not in found:
+                continue
+            g = row.total = dense(found[i])
+            if row.node[1] is None:
+                continue
+            op, wants, parents, y, args, params = opened(row.node)
+            back = op.vjp(wants, g, y, *args, **params)
+            _count(record.backward, op, wants, g, y, args, params)
+            for x in (y, *args):
+                if isinstance(x, (np.ndarray, np.generic)):
+                    kept[id(x)] = x
+            for p, e in zip(parents, back, strict=False):
+                if p is None or e is None:
+                    continue
+                j = record.serials[p[0]]
+                if j in found:
+                    found[j] = found[j] + e
+                    record.backward["add"] = record.backward.get("add", 0) + 1
+                else:
+                    found[j] = e
+    record.saved = sum(x.nbytes for x in kept.values())
+
+
+def _count(counts, op, wants, g, y, args, params):
+    """Apply the vjp rule once more, on values that count what is done with them."""
+    counter = Counter({})
+    try:
+        op.vjp(wants, counter.wrap(g), counter.wrap(y), *map(counter.wrap, args), **params)
+    except Exception:  # a rule that wants plain arrays counts as one operation
+        counter.counts = {op.name: 1}
+    for name, n in counter.counts.items():
+        counts[name] = counts.get(name, 0) + n
+
+
+# A function, run once
+
+
+class Recorder(reverse.Tape):
+    """A Tape that notes each op, its arguments, its value and the user's line."""
+
+    __slots__ = ("events",)
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def process(self, op, args, params):
+        y = super().process(op, args, params)
+        frame = user_frame()
+        self.events.append((op, args, params, y, (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)))
+        return y
+
+
+def of_function(f, args, kwargs):
+    """Run f once, and the Record of it. Floating-point numbers and arrays among the arguments are its inputs."""
+    tape = Recorder()
+    inputs = []
+    names = []
+
+    def leaf(x):
+        if is_tensor(x) and x.trace is None:
+            x = x.value
+        if not floating(x):
+            return x
+        inputs.append(tape.leaf(x))
+        return inputs[-1]
+
+    replaced = []
+    for name, x in [*zip(_names(f, len(args)), args, strict=True), *kwargs.items()]:
+        paths = iter(tree.paths(x, name))
+
+        def named(x, paths=paths):
+            path = next(paths)
+            n = len(inputs)
+            y = leaf(x)
+            names.extend([path] * (len(inputs) - n))
+            return y
+
+        replaced.append(tree.map(named, x))
+    reverse.slow_down(1)  # the fast path does not ask `process`
+    try:
+        result = call(f, replaced[: len(args)], dict(zip(kwargs, replaced[len(args) :], strict=True)))
+    finally:
+        reverse.slow_down(-1)
+        tape.close()
+    rows = [Row(None, name, type=typeof(t), value=t.value, node=t.info) for name, t in zip(names, inputs, strict=True)]
+    index = {t.info[0]: i for i, t in enumerate(inputs)}  # serial -> row
+    plain = {}  # id of an array without derivative -> row
+    for op, args_, params, y, (file, lineno) in tape.events:
+        row_args = []
+        for a in args_:
+            if is_tensor(a) and a.trace is tape:
+                row_args.append((index[a.info[0]], a.value))
+            else:
+                row_args.append((plain.get(id(a)), a))
+        tracked = is_tensor(y) and y.trace is tape
+        value = y.value if tracked or (is_tensor(y) and y.trace is None) else y
+        row = Row(op, op.name, row_args, params, typeof(y), value, y.info if tracked else None)
+        row.file, row.lineno = file, lineno
+        row.where = f"{os.path.basename(file)}:{lineno}" if file else ""
+        if tracked:
+            index[y.info[0]] = len(rows)
+        elif type(value) in (np.ndarray, np.float64):
+            plain[id(value)] = len(rows)
+        rows.append(row)
+    outputs = []
+    real = True
+    for y in tree.flatten(result)[0]:
+        value, node = strip(tape, y)
+        if node is not None:
+            outputs.append(index[node[0]])
+            real = real and type(rows[outputs[-1]].type) is Array and rows[outputs[-1]].type.dtype.kind == "f"
+    outputs = list(dict.fromkeys(outputs))
+    return Record(getattr(f, "__name__", type(f).__name__), rows, outputs, _what(rows, outputs) if real else "", (f, args, kwargs))
+
+
+def floating(x):
+    """Whether a value can be differentiated; objects of other kinds pass through functions as they are."""
+    try:
+        return typeof(x).dtype.kind in "fc"
+    except (TypeError, AttributeError):
+        return False
+
+
+def _what(rows, outputs):
+    """What the totals are derivatives of."""
+    if not outputs:
+        return ""
+    one = f"%{outputs[0]}" if len(outputs) == 1 else "the results"
+    return one if len(outputs) == 1 and rows[outputs[0]].type.shape == () else f"the sum of {one}"
+
+
+def _names(f, n):
+    """The names of f's first n parameters."""
+    code = getattr(f, "__code__", None)
+    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    if getattr(f, "__self__", None) is not None:
+        names = names[1:]
+    if n == 1 and not names:
+        return ["x"]
+    return [*names[:n], *(f"x{i}" for i in range(len(names), n))]
+
+
+# A tensor: what its nodes still know
+
+
+def of_tensor(x):
+    """The Record of the graph behind a tensor. Values that were not kept are computed again where their inputs are known."""
+    if x.trace is None or not isinstance(x.trace, reverse.Tape):
+        return Record("tensor", [Row(None, "constant", type=typeof(x), value=x)], [0])
+    nodes = _below(x.info)
+    lines = x.trace.lines if x.trace.lines is not None else trace.recent
+    values = _known_values(nodes, lines)
+    values[x.info[0]] = x.value
+    labels = _labels(x.trace)
+    index: dict = {}
+    rows: list = []
+    for node in nodes:
+        k = node[0]
+        if node[1] is None:
+            value = values.get(k, UNKNOWN)
+            row = Row(None, labels.get(k, f"x{len(rows)}"), type=_type(value), value=value, node=node)
+        else:
+            op, _, parents, y, args, params = opened(node)
+            row_args = [
+                (None, a if known(a) else UNKNOWN) if p is None else (index[p[0]], values.get(p[0], UNKNOWN))
+                for p, a in zip(parents, args, strict=True)
+            ]
+            if k not in values and not op.effect and all(v is not UNKNOWN and is_plain(v) for _, v in row_args):
+                with np.errstate(all="ignore"):
+                    values[k] = op.eval(*[v for _, v in row_args], **params)
+            value = values.get(k, UNKNOWN)
+            kind = _type(value) or (y if isinstance(y, (Array, Tuple, Stack)) else None)
+            if kind is None and node[1] is not reverse.general:
+                kind = rows[next(i for i, _ in row_args if i is not None)].type  # the fast path keeps shape and dtype
+            row = Row(op, op.name, row_args, params, kind, value, node)
+            row.where = lines[k][1] if k in lines else ""
+        index[k] = len(rows)
+        rows.append(row)
+    last = len(rows) - 1
+    kind = rows[last].type
+    return Record("tensor", rows, [last], _what(rows, [last]) if type(kind) is Array and kind.dtype.kind == "f" else "")
+
+
+def _below(node):
+    """All nodes that a node depends on, itself included, oldest first."""
+    seen = {}
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if node[0] in seen:
+            continue
+        if node[1] is reverse.released:
+            raise ReleasedError(
+                f"show of a graph that backward has released{where()}; call ad.show(y) before y.backward(), "
+                "or pass retain_graph=True to it"
+            )
+        seen[node[0]] = node
+        if node[1] is not None:
+            todo.extend(p for p in opened(node)[2] if p is not None)
+    return [seen[k] for k in sorted(seen, reverse=True)]  # serials fall
+
+
+def known(x):
+    """Whether what a node holds is a value, not its type and not nothing."""
+    return x is not None and not isinstance(x, (Array, Tuple, Stack))
+
+
+def _known_values(nodes, lines):
+    values = {}
+    for node in nodes:
+        k = node[0]
+        if node[1] is None:
+            tensor = node[3].tensor() if hasattr(node[3], "tensor") else None
+            if tensor is not None and tensor.info is node:
+                values.setdefault(k, tensor.value)
+            continue
+        op, _, parents, y, args, _ = opened(node)
+        if k in lines:
+            values[k] = lines[k][2]
+        elif known(y) and op.record is None:
+            values[k] = y
+        for p, a in zip(parents, args, strict=True):
+            if p is not None and known(a):
+                values[p[0]] = a  # what was recorded counts, not what the leaf holds now
+    return values
+
+
+def _type(value):
+    return None if value is UNKNOWN else typeof(value)
+
+
+def _labels(tape):
+    """{serial: name} of the tensors in the caller's variables."""
+    frame = user_frame()
+    found = {}
+    if frame is not None:
+        for name, v in [*frame.f_globals.items(), *frame.f_locals.items()]:
+            if is_tensor(v) and v.trace is tape and not name.startswith("_"):
+                found[v.info[0]] = name
+    return found
+
+
+# A captured Graph: types, no values
+
+
+def of_graph(graph):
+    index = {}
+    rows = []
+    for v in graph.inputs:
+        index[id(v)] = len(rows)
+        rows.append(Row(None, "input", type=v.type))
+    for line in graph.lines:
+        args = [(None, a.value) if type(a) is Const else (index[id(a)], UNKNOWN) for a in line.args]
+        index[id(line.out)] = len(rows)
+        row = Row(line.op, line.op.name, args, line.params, line.out.type)
+        row.where = line.where
+        rows.append(row)
+    return Record(graph.name, rows, list(dict.fromkeys(index[id(v)] for v in graph.outputs if type(v) is not Const)))
+
+
+# What derivatives cost
+
+
+def count(f):
+    """count(f)(*args) runs f and returns ({op: how often it was applied}, f's result): what f costs, in operations.
+
+    f may be a derivative: count(ad.grad(f))(x). Operations on constants are not counted.
+
+    >>> import numpy as np, adjoint as ad
+    >>> from adjoint.views.record import count
+    >>> count(lambda x: np.sin(x) * x + x)(2.0)[0]
+    {'sin': 1, 'multiply': 1, 'add': 1}
+    """
+
+    def counted(*args, **kwargs):
+        trace = Counter({})
+
+        def wrap(x):
+            if is_tensor(x) and x.trace is None:
+                x = x.value
+            return trace.wrap(x) if floating(x) else x
+
+        y = f(*tree.map(wrap, args), **tree.map(wrap, kwargs))
+        trace.close()
+        return trace.counts, tree.map(lambda leaf: untracked(peek(leaf)[1]) if is_tensor(leaf) else leaf, y)
+
+    return counted

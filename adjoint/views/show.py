@@ -1,0 +1,278 @@
+"""`ad.show`: the graph of a computation as text and as a picture, with values, local partials, totals and lines.
+
+    %0 = x               float64[3]  [1. 2. 3.]                      [2. 4. 6.]
+    %1 = square(%0)      float64[3]  [1. 4. 9.]  d/d%0 = [2. 4. 6.]  1.0 each     model.py:3  return np.sum(x ** 2)
+"""
+
+import html
+import json
+import time
+
+from ..core.errors import DTypeError, defined
+from ..core.tensor import is_tensor, typeof
+from ..traces.graph import Graph
+from ..transforms.derivatives import grad, hvp
+from . import record as _record
+from .record import UNKNOWN
+from .text import brief, columns, cut, kind, kind_of
+
+
+def show(x):
+    """Show what was computed: `show(f)(*args)`, `show(tensor)`, or `show(graph)`. The result prints as text.
+
+    show(f)(*args) runs f once and shows each operation: its type and value, its partial derivative in each argument,
+    entry by entry, the total derivative of the result (of the sum of its entries) with respect to it, and your line.
+    show(tensor) shows what a tensor from attached ones was computed from; call it before `backward` releases that.
+    The result has .text(limit), .svg, .save("graph.svg"), .dot(), .mermaid(), .cost(), and is a picture in notebooks.
+
+    >>> import numpy as np, adjoint as ad
+    >>> shown = ad.show(lambda x: np.sin(x) * x)(2.0)
+    >>> for line in shown.text().splitlines()[1:5]:
+    ...     print(line[:78].rstrip())
+    node                   type       value    local partials    total    line
+    %0 = x                 float      2.0                        0.077004
+    %1 = sin(%0)           float64[]  0.9093   d/d%0 = -0.41615  2.0      <doctest
+    %2 = multiply(%1, %0)  float64[]  1.8186   d/d%1 = 2.0       1.0      <doctest
+    """
+    if isinstance(x, Graph):
+        return Shown(_record.of_graph(x), str(x))
+    if is_tensor(x):
+        return Shown(_record.of_tensor(x))
+    if not callable(x):
+        raise DTypeError(f"show takes a function, a tensor or a captured graph, not {x!r:.60}; call it as ad.show(f)(x)")
+
+    def shown(*args, **kwargs):
+        return Shown(_record.of_function(x, args, kwargs))
+
+    shown.__name__ = f"show_{getattr(x, '__name__', 'f')}"
+    return shown
+
+
+class Shown:
+    """A graph to look at. `print(shown)`, `shown.svg`, `shown.save("graph.svg")`; `shown.rows` holds what is shown."""
+
+    def __init__(self, record, text=None):
+        self._record = record
+        self._text = text
+        self._svg = None
+
+    @property
+    def rows(self):
+        """The nodes, oldest first: each has .name, .type, .value, .total, .where, .parents and .args."""
+        return self._record.rows
+
+    def text(self, limit=60):
+        """The graph as a table; of more than `limit` nodes the first and the last (None: all of them)."""
+        return self._text if self._text is not None else table(self._record, limit)
+
+    def __str__(self):
+        return self.text()
+
+    __repr__ = __str__
+
+    @property
+    def svg(self):
+        """The graph as a picture, in SVG."""
+        if self._svg is None:
+            from .svg import draw
+
+            self._svg = draw(self._record)
+        return self._svg
+
+    def _repr_svg_(self):
+        return self.svg
+
+    def _repr_html_(self):
+        text = html.escape(self.text())
+        return f'<div style="max-width:100%;overflow-x:auto">{self.svg}<details><summary>as text</summary><pre>{text}</pre></details></div>'
+
+    def save(self, path):
+        """Write it to a file; the name's end decides: .svg, .html, .txt, .dot or .mmd. Returns the path."""
+        end = str(path).rpartition(".")[2].lower()
+        writers = {
+            "svg": lambda: self.svg,
+            "html": lambda: f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>{html.escape(self._record.title)}</title>\n{self._repr_html_()}',
+            "txt": lambda: self.text(None) + "\n",
+            "dot": self.dot,
+            "mmd": self.mermaid,
+        }
+        if end not in writers:
+            raise ValueError(f"a graph is saved as {', '.join('.' + e for e in writers)}, not as {path!r}")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(writers[end]())
+        return path
+
+    def dot(self):
+        """The graph in the language of Graphviz."""
+        lines = ["digraph {", '  node [shape=box, fontname="monospace", fontsize=11]']
+        for i, label, parents in self._boxes():
+            text = "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in label)
+            lines.append(f'  n{i} [label="{text}"]')
+            lines += [f"  n{p} -> n{i} [label={json.dumps(partial)}]" for p, partial in parents]
+        return "\n".join([*lines, "}\n"])
+
+    def mermaid(self):
+        """The graph in the language of Mermaid, which GitHub and many editors draw."""
+
+        def escape(text):
+            for character, code in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
+                text = text.replace(character, code)
+            return text
+
+        lines = ["flowchart TD"]
+        for i, label, parents in self._boxes():
+            lines.append(f'  n{i}["{"<br/>".join(map(escape, label))}"]')
+            lines += [f'  n{p} -- "{escape(partial)}" --> n{i}' if partial else f"  n{p} --> n{i}" for p, partial in parents]
+        return "\n".join(lines) + "\n"
+
+    def _boxes(self):
+        """(index, lines of text, [(parent, its partial)]) of each row."""
+        for i, row in enumerate(self.rows):
+            partials = self._record.partials(row)
+            yield i, box(self._record, i), [(p, brief_partial(partials.get(p, ""), 20)) for p in row.parents]
+
+    def cost(self):
+        """What derivatives cost here: operations and time of the function, its gradient, and a second derivative.
+
+        Runs the function some more times. The result must be a scalar, the first input a float or an array.
+        """
+        if self._record.again is None:
+            raise DTypeError("cost() needs the function: call it on ad.show(f)(x)")
+        return Cost(*self._record.again)
+
+
+class Cost:
+    """Rows (what, operations, seconds): the function, its gradient, its Hessian times a vector."""
+
+    def __init__(self, f, args, kwargs):
+        along = _record.ones(typeof(args[0]))
+        programs = [
+            (f"{defined(f)}", f, args),
+            ("gradient", grad(f), args),
+            ("second derivative times a vector", hvp(f), (*args, along)),
+        ]
+        self.rows = []
+        for what, program, row in programs:
+            counts, _ = _record.count(program)(*row, **kwargs)
+            self.rows.append((what, sum(counts.values()), _seconds(program, row, kwargs)))
+
+    def __str__(self):
+        _, n, s = self.rows[0]
+        lines = [f"{'':34} {'operations':>10} {'':>7} {'time':>10}"]
+        for what, count, seconds in self.rows:
+            lines.append(f"{cut(what, 34):34} {count:10} {count / max(n, 1):6.1f}x {seconds * 1e6:7.1f} us {seconds / s:6.1f}x")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _seconds(f, args, kwargs):
+    """The best of some runs: about a tenth of a second of them, at most 1000."""
+    best = total = 0.0
+    n = 0
+    while not n or (total < 0.1 and n < 1000):
+        start = time.perf_counter()
+        f(*args, **kwargs)
+        last = time.perf_counter() - start
+        best = min(best, last) if n else last
+        total += last
+        n += 1
+    return best
+
+
+# As text
+
+
+def expression(row, limit=48):
+    """`multiply(%1, 2.0)`, or the name of an input."""
+    if row.op is None:
+        return row.name
+    words = [
+        f"%{i}" if i is not None else repr(v) if v is UNKNOWN else brief(v, 20) if typeof_scalar(v) else kind_of(v)
+        for i, v in row.args
+    ]
+    words += [f"{k}={parameter(v)}" for k, v in row.params.items() if v is not None]
+    return cut(f"{row.name}({', '.join(words)})", limit)
+
+
+def typeof_scalar(v):
+    return getattr(v, "size", 1) <= 4
+
+
+def parameter(v):
+    return v.name if isinstance(v, Graph) else cut(repr(v), 24)
+
+
+def value_text(row, limit=34):
+    return "" if row.value is UNKNOWN else brief(row.value, limit)
+
+
+def brief_partial(p, limit=28):
+    return cut(p, limit) if type(p) is str else brief(p, limit)
+
+
+def total_text(record, row, limit=34):
+    if not record.what or row.node is None:
+        return ""
+    return "unused" if row.total is None else brief_total(row.total, limit)
+
+
+def brief_total(g, limit):
+    parts = getattr(g, "parts", None)
+    return brief(g, limit) if parts is None else cut(f"({', '.join('-' if e is None else brief(e, limit) for e in parts)})", limit)
+
+
+def box(record, i):
+    """The lines of text in the box of a row."""
+    row = record.rows[i]
+    lines = [f"%{i} = {expression(row, 40)}", value_text(row) or kind(row.type)]
+    total = total_text(record, row)
+    return [*lines, f"total {total}"] if total else lines
+
+
+def table(record, limit=60):
+    """The whole record as text."""
+    rows = record.rows
+    chosen = list(range(len(rows)))
+    if limit is not None and len(rows) > limit:
+        chosen = [*chosen[: limit // 2], *chosen[-(limit - limit // 2) :]]
+    head = ("node", "type", "value", "local partials", "total" if record.what else "", "line")
+    cells = []
+    for i in chosen:
+        row = rows[i]
+        partials = ", ".join(f"d/d%{p} = {brief_partial(v)}" for p, v in record.partials(row).items() if type(v) is not str or v)
+        line = f"{row.where}  {row.source}" if row.source else row.where
+        cells.append((f"%{i} = {expression(row)}", kind(row.type), value_text(row), partials, total_text(record, row), line))
+    widths = [max(columns(row[c]) for row in [head, *cells]) for c in range(5)]
+
+    def join(row):
+        padded = [text + " " * (w - columns(text)) for text, w in zip(row, widths, strict=False) if w]
+        return "  ".join([*padded, row[5]]).rstrip()
+
+    lines = [f"{record.title}:", join(head), *map(join, cells)]
+    if len(chosen) < len(rows):
+        lines.insert(2 + limit // 2, f"... {len(rows) - len(chosen)} more nodes: .text(limit=None) prints all ...")
+    lines.append(f"returns {', '.join(f'%{i}' for i in record.outputs) or 'a constant'}")
+    return "\n".join([*lines, *summary(record)])
+
+
+def summary(record):
+    """What was counted, and what the columns mean."""
+    rows = record.rows
+    forward: dict = {}
+    for row in rows:
+        if row.op is not None and row.op.kind != "tuple":
+            forward[row.name] = forward.get(row.name, 0) + 1
+    lines = [f"forward: {counted(forward)}"] if forward else []
+    if record.what:
+        lines.append(f"backward: {counted(record.backward)}; {record.saved} bytes of values kept for it")
+        lines.append(f"total: the derivative of {record.what} with respect to the node")
+    return lines
+
+
+def counted(counts):
+    """`3 operations (2 multiply, 1 sin)`."""
+    n = sum(counts.values())
+    most = sorted(counts.items(), key=lambda item: -item[1])
+    names = ", ".join(f"{k} {name}" for name, k in most[:6]) + (", ..." if len(most) > 6 else "")
+    return f"{n} operation{'s' * (n != 1)}" + (f" ({names})" if n else "")

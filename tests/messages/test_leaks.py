@@ -1,0 +1,221 @@
+"""Writes, conversions and decisions that would lose a derivative: each an error that says where and what to do."""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+import adjoint as ad
+from adjoint.core import errors
+from tests.messages.complains import X, complains
+
+# Writes
+
+
+def test_changing_a_small_array_after_it_was_recorded_changes_nothing():
+    data = X.copy()
+    x = ad.tensor(X).attach_grad()
+    y = np.sum(x * data)
+    data[:] = 7.0
+    y.backward()
+    assert np.array_equal(x.grad.numpy(), X)
+
+
+def test_changing_a_large_array_after_it_was_recorded():
+    data = np.ones(20_000)
+
+    def f(x):
+        y = np.sum(x * data)
+        data[0] = 5.0
+        return y
+
+    with complains(errors.MutationError, "recorded", "copy"):
+        ad.grad(f)(np.zeros(20_000))
+    data[0] = 2.0  # writeable again
+    assert data[0] == 2.0
+
+
+def test_a_large_array_is_locked_until_backward():
+    data = np.ones(20_000)
+    x = ad.tensor(np.ones(20_000)).attach_grad()
+    y = np.sum(x * data)
+    with complains(ValueError, "read-only", line=False):
+        data[0] = 5.0
+    y.backward()
+    data[0] = 5.0
+
+
+@pytest.mark.parametrize("write", ["x[0] = 1.0", "x[0] += 1.0", "x += 1.0", "x *= 2.0"])
+def test_writing_into_a_tensor(write):
+    def f(x):
+        names = {"x": x * 1.0}
+        exec(compile(write, __file__, "exec"), names)
+        return np.sum(names["x"])
+
+    with complains(errors.MutationError, "x", "stack" if "[0]" in write else "a = a + x", line=False):
+        ad.grad(f)(X)
+
+
+def test_writing_a_tensor_into_an_array():
+    def f(x):
+        buffer = np.zeros(3)
+        buffer[0] = x[0]
+        return np.sum(buffer)
+
+    with complains(errors.LeakError, "NumPy array", "adjoint.numpy"):
+        ad.grad(f)(X)
+
+
+def test_in_place_operator_on_an_array():
+    def f(x):
+        total = np.zeros(3)
+        total += x
+        return np.sum(total)
+
+    with complains(errors.MutationError, "a = a + x"):
+        ad.grad(f)(X)
+
+
+def test_out():
+    with complains(errors.MutationError, "out="):
+        ad.grad(lambda x: np.sum(np.add(x, x, out=np.zeros(3))))(X)
+    with complains(errors.MutationError, "out="):
+        ad.grad(lambda x: np.sum(x, out=np.zeros(())))(X)
+
+
+# Conversions that would lose the derivative
+
+LEAKS = {
+    "float()": float,
+    "complex()": complex,
+    "math module": math.sin,
+    ".item()": lambda x: x.item(),
+    ".tolist()": lambda x: x.tolist(),
+    ".numpy()": lambda x: x.numpy(),
+    "np.asarray()": np.asarray,
+    "np.array()": lambda x: np.array(x, dtype=float),
+    "copy.deepcopy()": copy.deepcopy,
+    "pickling": pickle.dumps,
+}
+
+
+@pytest.mark.parametrize("way", LEAKS)
+@pytest.mark.parametrize("transform", ["grad", "jvp", "imperative"])
+def test_leaks(way, transform):
+    def f(x):
+        return LEAKS[way](x * x)
+
+    with complains(errors.LeakError, way.rstrip("()"), "lose its derivative", "stop_gradient"):
+        if transform == "grad":
+            ad.grad(f)(2.0)
+        elif transform == "jvp":
+            ad.jvp(f, (2.0,), (1.0,))
+        else:
+            f(ad.tensor(2.0).attach_grad())
+
+
+def test_what_nobody_differentiates_converts_freely():
+    x = ad.tensor(2.0).attach_grad()
+    y = x * x
+    y.backward()
+    assert float(y) == 4.0 and y.item() == 4.0
+    with ad.no_grad():
+        assert math.sqrt(x * x) == 2.0
+    assert float(ad.tensor(3.0)) == 3.0
+    assert float(ad.stop_gradient(x)) == 2.0
+    assert ad.grad(lambda x: x * float(ad.stop_gradient(x)))(3.0) == 3.0
+
+
+def test_decisions_on_known_values_work():
+    def f(x):
+        assert x > 1 and bool(x < 3) and round(x) == 2 and int(x) == 2
+        return x * (2 if x == 2 else 3)
+
+    assert ad.grad(f)(2.0) == 2.0
+    assert ad.grad(lambda x: x[int(x[0])])(X).tolist() == [0.0, 1.0, 0.0]
+
+
+def test_a_function_without_rule():
+    with complains(errors.MissingRuleError, "numpy", "custom_rule"):
+        ad.grad(lambda x: np.sum(np.apply_along_axis(np.sort, 0, x)))(X)
+    with complains(errors.MissingRuleError, "frexp"):
+        ad.grad(lambda x: np.sum(np.frexp(x)[0]))(X)
+
+
+def test_ufunc_methods_without_rule():
+    with complains(errors.MissingRuleError, "np.divide.outer"):
+        ad.grad(lambda x: np.sum(np.divide.outer(x, x)))(X)
+
+
+# Values that are not known
+
+DECISIONS = {
+    "if": lambda x: x if x > 0 else -x,
+    "while": lambda x: [None for _ in iter(lambda: bool(x < 0), True)],
+    "int()": lambda x: int(x),
+    "an index": lambda x: [1, 2, 3][x],
+    "round()": lambda x: round(x),
+}
+
+
+@pytest.mark.parametrize("way", DECISIONS)
+@pytest.mark.parametrize("transform", ["vmap", "graph"])
+def test_decision_on_an_unknown_value(way, transform):
+    f = DECISIONS[way]
+    with complains(errors.ConcreteError, way, "ad.cond", "ad.while_loop", "np.where"):
+        if transform == "vmap":
+            ad.vmap(f)(X)
+        else:
+            ad.graph(f)(2.0)
+
+
+@pytest.mark.parametrize("transform", ["vmap", "graph"])
+@pytest.mark.parametrize("way", [float, math.sin, np.asarray])
+def test_conversion_of_an_unknown_value(way, transform):
+    with complains(errors.ConcreteError, "not known"):
+        if transform == "vmap":
+            ad.vmap(way)(X)
+        else:
+            ad.graph(way)(2.0)
+
+
+# Tensors that outlive their transform
+
+
+def kept_by(transform, *args):
+    kept = []
+
+    def f(x):
+        kept.append(x * 1.0)
+        return x * x
+
+    transform(f, *args)
+    return kept[0]
+
+
+ENDED = {
+    "grad": lambda: kept_by(lambda f: ad.grad(f)(2.0)),
+    "jvp": lambda: kept_by(lambda f: ad.jvp(f, (2.0,), (1.0,))),
+    "vmap": lambda: kept_by(lambda f: ad.vmap(f)(X)),
+    "graph": lambda: kept_by(lambda f: ad.graph(f)(2.0)),
+    "vjp": lambda: kept_by(lambda f: ad.vjp(f, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_tensor_that_outlived_its_transform(name):
+    old = ENDED[name]()
+    for use in (lambda: old * 2, lambda: np.sin(old), lambda: np.sum(old)):
+        with complains(errors.EscapeError, "after the transform", "has_aux"):
+            use()
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_an_old_tensor_in_a_new_transform(name):
+    old = ENDED[name]()
+    with complains(errors.EscapeError, "after the transform"):
+        ad.grad(lambda x: np.sum(x * old))(1.0)
+    with complains(errors.EscapeError, "after the transform"):
+        ad.grad(lambda x: old)(1.0)

@@ -1,0 +1,388 @@
+"""Every bad input gives an error of the right class that says what, where (the line of this file) and what to do."""
+
+import sys
+import threading
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import adjoint as ad
+from adjoint.core import errors
+from tests.messages.complains import X, clean, complains
+
+# What cannot be differentiated
+
+
+@pytest.mark.parametrize("transform", [ad.grad, ad.value_and_grad, ad.jacobian, ad.hessian, ad.jacfwd, ad.jacrev])
+def test_integers(transform):
+    with complains(errors.DTypeError, "x", "int64", ".astype(float)"):
+        transform(lambda x: np.sum(x * x))(np.array([1, 2]))
+
+
+def test_python_integer():
+    with complains(errors.DTypeError, "x is a Python int", "float(...)"):
+        ad.grad(lambda x: x * x)(3)
+
+
+def test_booleans():
+    with complains(errors.DTypeError, "bool", "convert"):
+        ad.grad(lambda x: np.sum(x * 1.0))(np.array([True, False]))
+
+
+def test_strings():
+    with complains(errors.DTypeError, "'abc'"):
+        ad.grad(lambda name, x: x)("abc", 1.0)
+    with complains(errors.DTypeError, "names", "cannot be differentiated"):
+        ad.grad(lambda names: 1.0)(np.array(["a", "b"]))
+
+
+def test_none():
+    with complains(errors.DTypeError, "None"):
+        ad.grad(lambda x: 1.0)(None)
+
+
+def test_objects():
+    with complains(errors.DTypeError, "cannot be differentiated"):
+        ad.grad(lambda x: 1.0)(object())
+
+
+Point = namedtuple("Point", "x n")
+
+
+@pytest.mark.parametrize(
+    "params, path",
+    [
+        ({"w": X, "n": 3}, "params['n']"),
+        ({"w": X, "layers": [X, np.arange(3)]}, "params['layers'][1]"),
+        (Point(1.0, 2), "params.n"),
+        ((1.0, [2.0, 3]), "params[1][1]"),
+    ],
+)
+def test_integer_in_a_container_is_named_by_its_path(params, path):
+    with complains(errors.DTypeError, path, "float"):
+        ad.grad(lambda params: 1.0)(params)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: ad.vjp(np.sin, 1), lambda: ad.jvp(np.sin, (1,), (1.0,)), lambda: ad.linearize(np.sin, np.arange(3))],
+)
+def test_integers_to_other_transforms(call):
+    with complains(errors.DTypeError, "int", "float"):
+        call()
+
+
+def test_attach_grad_to_integers():
+    with complains(errors.DTypeError, "int64", "float"):
+        ad.tensor([1, 2]).attach_grad()
+    with complains(errors.DTypeError, "int64", "float"):
+        ad.tensor([1, 2]).requires_grad_()
+
+
+# Results that cannot be differentiated
+
+
+def test_non_scalar_result():
+    def loss(x):
+        return x * 2
+
+    with complains(errors.ShapeError, "scalar", "loss", "(3,)", "ad.vjp", "ad.jacobian", ".sum()"):
+        ad.grad(loss)(X)
+
+
+def test_size_one_is_no_scalar():
+    with complains(errors.ShapeError, "scalar", "(1,)"):
+        ad.grad(lambda x: x[:1])(X)
+
+
+@pytest.mark.parametrize(
+    "result, part",
+    [(None, "no return statement"), ("text", "'text'"), ((1.0, 2.0), "tuple"), ({"a": 1.0}, "dict")],
+)
+def test_result_that_is_no_number(result, part):
+    with complains(errors.DTypeError, "scalar", part):
+        ad.grad(lambda x: result)(1.0)
+
+
+def test_complex_result():
+    with complains(errors.DTypeError, "real", "complex128", ".real"):
+        ad.grad(lambda x: x * 1j)(1.0)
+
+
+def test_has_aux_without_aux():
+    with complains(errors.ShapeError, "has_aux", "(result, aux)"):
+        ad.grad(lambda x: x, has_aux=True)(1.0)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
+def test_argnums_out_of_range(argnums):
+    with complains(errors.ShapeError, "argnums", "2 positional arguments"):
+        ad.grad(lambda x, y: x * y, argnums)(1.0, 2.0)
+
+
+def test_argnums_of_a_missing_keyword():
+    with complains(errors.ShapeError, "argnums", "'scale'"):
+        ad.grad(lambda x, scale=1.0: x * scale, "scale")(1.0)
+
+
+def test_argnums_of_another_type():
+    with complains(errors.DTypeError, "argnums", line=False):
+        ad.grad(lambda x: x, 1.5)(1.0)
+
+
+def test_tangents_that_do_not_match():
+    with complains(errors.ShapeError, "tangent", "(3,)", "(2,)"):
+        ad.jvp(np.sin, (X,), (np.ones(2),))
+    with complains(errors.ShapeError, "1 arguments", "2 tangents"):
+        ad.jvp(np.sin, (X,), (X, X))
+    with complains(errors.DTypeError, "tuple"):
+        ad.jvp(np.sin, X, X)
+    with complains(errors.ShapeError, "tangent", line=False):
+        ad.jvp(lambda d: d["a"], ({"a": 1.0},), ({"b": 1.0},))
+    with complains(errors.DTypeError, "complex128", "float64"):
+        ad.jvp(np.sin, (X,), (X * 1j,))
+
+
+def test_cotangents_that_do_not_match():
+    y, pull = ad.vjp(lambda x: (np.sin(x), {"a": x[0]}), X)
+    with complains(errors.ShapeError, "cotangent", "(3,)", "(2,)"):
+        pull((np.ones(2), {"a": 1.0}))
+    with complains(errors.ShapeError, "cotangent", line=False):
+        pull(np.ones(3))
+    with complains(errors.DTypeError, "complex128", "float64"):
+        pull((X * 1j, {"a": 1.0}))
+
+
+def test_linear_function_on_wrong_tangents():
+    _, push = ad.linearize(np.sin, X)
+    with complains(errors.ShapeError, "tangent", "(3,)"):
+        push(np.ones(4))
+    with complains(errors.ShapeError, "2"):
+        push(X, X)
+
+
+def test_vmap_of_what_has_no_axis():
+    with complains(errors.ShapeError, "vmap", "no axis"):
+        ad.vmap(np.sin)(np.float64(1.0))
+    with complains(errors.ShapeError, "vmap", "different sizes", "[2, 3]"):
+        ad.vmap(np.add)(X, np.ones(2))
+    with complains(errors.ShapeError, "vmap", "in_axes"):
+        ad.vmap(np.sin, in_axes=(0, 0))(X)
+
+
+def test_broadcast_error_keeps_numpys_words_and_adds_the_line():
+    def f(x):
+        return np.sum(x * np.ones(2))
+
+    with complains(ValueError, "could not be broadcast together", "multiply", "float64[3]", "float64[2]"):
+        ad.grad(f)(X)
+    with complains(ValueError, "could not be broadcast together", "(3,) (2,)"):
+        ad.jvp(f, (X,), (X,))
+
+
+def test_matmul_error_adds_the_line():
+    with complains(ValueError, "matmul"):
+        ad.grad(lambda x: np.sum(np.ones((2, 2)) @ x))(X)
+
+
+def test_bad_axis_is_numpys_error():
+    with complains(np.exceptions.AxisError, "axis 3", line=False):
+        ad.grad(lambda x: np.sum(x, axis=3))(X)
+
+
+# Imperative use
+
+
+def test_backward_twice():
+    x = ad.tensor(X).attach_grad()
+    y = np.sum(x * x)
+    y.backward()
+    with complains(errors.ReleasedError, "released", "retain_graph=True"):
+        y.backward()
+
+
+def test_backward_twice_with_retain_graph():
+    x = ad.tensor(X).requires_grad_()
+    y = np.sum(x * x)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert np.array_equal(x.grad.numpy(), 4 * X)
+
+
+def test_backward_on_what_needs_no_gradient():
+    with complains(errors.AdjointError, "attach_grad"):
+        ad.tensor(1.0).backward()
+    with ad.no_grad():
+        y = ad.tensor(1.0).attach_grad() * 2
+    with complains(errors.AdjointError, "attach_grad"):
+        y.backward()
+
+
+def test_backward_of_a_vector():
+    x = ad.tensor(X).attach_grad()
+    with complains(errors.ShapeError, "(3,)", "gradient=", ".sum()"):
+        (x * 2).backward()
+    with complains(errors.ShapeError, "(2,)", "(3,)"):
+        (x * 2).backward(gradient=np.ones(2))
+
+
+def test_backward_inside_a_transform():
+    def f(x):
+        y = x * x
+        y.backward()
+        return y
+
+    with complains(errors.AdjointError, "backward", "ad.grad"):
+        ad.grad(f)(1.0)
+
+
+def test_grad_of_what_was_never_attached():
+    with complains(errors.AdjointError, "attach_grad"):
+        ad.tensor(X).grad
+
+
+def test_writing_into_an_attached_leaf():
+    x = ad.tensor(X).attach_grad()
+    with complains(errors.MutationError, "no_grad"):
+        x -= 0.1
+    with complains(errors.MutationError, "no_grad"):
+        x[0] = 1.0
+
+
+# Custom rules
+
+
+def test_custom_rule_without_rules():
+    with complains(errors.RuleError, "jvp", "vjp", line=False):
+        ad.custom_rule(np.sin)
+
+
+def test_custom_rule_of_the_wrong_shape():
+    bad = ad.custom_rule(lambda x: x * 2, vjp=lambda g, y, x: np.sum(g) * 2)
+    with complains(errors.RuleError, "vjp", "shape ()", "(3,)", line=False):
+        ad.grad(lambda x: np.sum(bad(x)))(X)
+
+
+def test_custom_rule_with_the_wrong_number_of_cotangents():
+    bad = ad.custom_rule(lambda x, y: x * y, vjp=lambda g, out, x, y: (g * y,))
+    with complains(errors.RuleError, "2 cotangents", line=False):
+        ad.grad(lambda x: bad(x, x))(1.0)
+
+
+def test_custom_jvp_of_the_wrong_shape():
+    bad = ad.custom_rule(lambda x: x * 2, jvp=lambda ts, y, x: np.sum(ts[0]))
+    with complains(errors.RuleError, "jvp", "()", "(3,)", line=False):
+        ad.jvp(bad, (X,), (X,))
+
+
+def test_custom_rule_on_a_closure():
+    def f(x):
+        inner = ad.custom_rule(lambda z: z * x, vjp=lambda g, y, z: g)
+        return inner(2.0 * x)
+
+    with complains(errors.EscapeError, "pass it as an argument"):
+        ad.grad(f)(1.0)
+
+
+# Errors of the user's own
+
+
+class Mine(Exception):
+    pass
+
+
+def raises_inside(x):
+    y = np.sin(x) * 2
+    raise Mine("something of the user's")
+    return y
+
+
+RUNS = {
+    "grad": lambda: ad.grad(raises_inside)(1.0),
+    "jvp": lambda: ad.jvp(raises_inside, (1.0,), (1.0,)),
+    "vjp": lambda: ad.vjp(raises_inside, 1.0),
+    "jacobian": lambda: ad.jacobian(raises_inside)(X),
+    "hessian": lambda: ad.hessian(raises_inside)(X),
+    "vmap": lambda: ad.vmap(raises_inside)(X),
+    "graph": lambda: ad.graph(raises_inside)(1.0),
+    "linearize": lambda: ad.linearize(raises_inside, X),
+    "no_grad": lambda: ad.no_grad()(raises_inside)(ad.tensor(1.0)),
+    "nested": lambda: ad.vmap(ad.grad(ad.grad(raises_inside)))(X),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_users_error_passes_unchanged(name):
+    with pytest.raises(Mine, match="something of the user's"):
+        RUNS[name]()
+    clean()
+
+
+def test_errors_in_threads_leave_nothing_behind():
+    problems = []
+
+    def work(name):
+        try:
+            for _ in range(20):
+                try:
+                    RUNS[name]()
+                except Mine:
+                    clean()
+        except BaseException as error:  # pragma: no cover
+            problems.append((name, error))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in RUNS]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not problems, problems
+
+
+def test_value_errors_of_the_user_pass_unchanged():
+    def f(x):
+        raise ValueError("negative temperature")
+
+    with pytest.raises(ValueError, match="^negative temperature$"):
+        ad.grad(f)(1.0)
+
+
+def test_numpys_own_errors_keep_their_class():
+    with complains(np.linalg.LinAlgError, "Singular matrix", line=False):
+        ad.grad(lambda a: np.sum(np.linalg.inv(a)))(np.zeros((2, 2)))
+
+
+# Settings
+
+
+def test_unknown_setting():
+    with complains(TypeError, "guard", "debug", line=False):
+        ad.config(speed=3)
+    with complains(AttributeError, "guard", line=False):
+        ad.config.speed
+
+
+def test_every_error_is_of_the_package_and_of_pythons_family():
+    families = {
+        TypeError: ("DTypeError", "LeakError", "ConcreteError", "RuleError"),
+        ValueError: ("ShapeError", "MutationError"),
+        RuntimeError: ("EscapeError", "ReleasedError"),
+        NotImplementedError: ("MissingRuleError",),
+        AssertionError: ("CheckError",),
+    }
+    for family, name in [(family, name) for family, names in families.items() for name in names]:
+        cls = getattr(errors, name)
+        assert issubclass(cls, errors.AdjointError) and issubclass(cls, family) and cls.__doc__
+        assert name in sys.modules["adjoint.core.errors"].__doc__
+
+
+def test_check_grads_names_what_is_wrong():
+    wrong = ad.custom_rule(lambda x: x * x, vjp=lambda g, y, x: g * x)
+    with complains(errors.CheckError, line=False) as caught:
+        ad.check_grads(wrong, 3.0)
+    assert "3" in caught.text and "6" in caught.text
+    ad.check_grads(lambda x: x * x, 3.0)
