@@ -35,6 +35,13 @@ from .transforms.derivatives import vjp as vjp
 from .transforms.derivatives import vmap as vmap
 from .transforms.imperative import no_grad as no_grad
 from .transforms.imperative import tensor as tensor
+from .views import trace as _trace  # the debug ladder listens from the start
+
+__all__ = [
+    "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian",
+    "hvp", "vmap", "graph", "checkpoint", "custom_rule", "stop_gradient", "cond", "while_loop", "scan", "check_grads",
+    "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "show", "plot", "numpy", "ops",
+]  # fmt: skip
 
 _LAZY = {"show": "views.show", "plot": "views.plot"}  # name -> where it is; looked up when first used
 _DTYPES = (

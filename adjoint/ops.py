@@ -324,7 +324,7 @@ def cumsum(x, axis=None, *, dim=None):
 def norm(x, ord=None, dim=None, keepdim=False, *, axis=None):
     """The norm of all entries of x, of each vector along `dim` (an int), or of each matrix (`dim` a pair).
 
-    As `numpy.linalg.norm`; the norm of a single number is its absolute value, with dim=0 too. The derivative at zero is 0.
+    As `numpy.linalg.norm`; the norm of a number is its absolute value, with dim=0 too. The derivative at zero is 0.
 
     >>> from adjoint import ops
     >>> ops.norm(ops.tensor([3.0, 4.0])), ops.norm(-2.0, dim=0)
@@ -444,7 +444,9 @@ def _top(x, axis):
 
 
 def one_hot(indices, depth, on_value=1.0, off_value=0.0, axis=-1):
-    """`on_value` at each index along a new axis of length `depth`, `off_value` elsewhere; no place for an index outside.
+    """`on_value` at each index along a new axis of length `depth`, `off_value` elsewhere.
+
+    An index outside of 0 ... depth - 1 gives `off_value` everywhere.
 
     >>> from adjoint import ops
     >>> print(ops.one_hot([2, 0], 3))
@@ -477,22 +479,18 @@ def cross_entropy(logits, labels, reduction="mean"):
     shape, axis = _shape(logits), min(len(_shape(logits)) - 1, 1)
     if axis < 0:
         raise ShapeError(f"cross_entropy needs logits with an axis of classes, not a scalar{_at()}")
-    scores = log_softmax(logits, axis)
+    scores, have = log_softmax(logits, axis), _shape(labels)
     if typeof(labels).dtype.kind in "iu":
-        wanted = shape[:axis] + shape[axis + 1 :]
-        if _shape(labels) != wanted:
-            raise ShapeError(
-                f"cross_entropy: class indices for logits of shape {shape} have shape {wanted}, not {_shape(labels)}{_at()}"
-            )
+        want = shape[:axis] + shape[axis + 1 :]
+        if have != want:
+            raise ShapeError(f"cross_entropy: class indices have shape {want} for logits of {shape}, not {have}{_at()}")
         _check_classes(labels, shape[axis])
         # the sum selects one entry: the others may be -inf
         chosen = one_hot(labels, shape[axis], True, False, axis)
         losses = -np.sum(np.where(chosen, scores, 0), axis=axis)
     else:
-        if _shape(labels) != shape:
-            raise ShapeError(
-                f"cross_entropy: probabilities for logits of shape {shape} have that shape, not {_shape(labels)}{_at()}"
-            )
+        if have != shape:
+            raise ShapeError(f"cross_entropy: probabilities have the shape of the logits, {shape}, not {have}{_at()}")
         losses = -np.sum(strong_mul(labels, scores), axis=axis)
     return losses if reduction == "none" else np.sum(losses) if reduction == "sum" else np.mean(losses)
 

@@ -1,7 +1,7 @@
 """The laws over the full product of ops, dtypes and shapes, as long as one likes: `python -m tests.fuzz --seconds 60`.
 
 Each turn draws an op, a law, a dtype and fresh values; elementwise ops also random shapes, in the ranges their samples
-have. A failure prints what repeats it (`--seed S --only op`), and the exit status is 1.
+have. A failure prints the words that repeat it (`--repeat op law dtype draw`), and the exit status is 1.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def fuzz(seconds, seed, only=None):
                 failures[place] += 1
                 if failures[place] == 1:
                     text = "\n  ".join([str(error)[:600], *getattr(error, "__notes__", [])])
-                    print(f"FAILED {' '.join(place)} (draw {number}): {type(error).__name__}: {text}\n", flush=True)
+                    print(f"FAILED {' '.join(place)} {number}: {type(error).__name__}: {text}\n", flush=True)
             if time.perf_counter() - start > seconds:
                 break
     return turns, checks, failures
@@ -115,7 +115,13 @@ def main(argv=None):
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="one op")
+    parser.add_argument("--repeat", nargs=4, metavar=("OP", "LAW", "DTYPE", "DRAW"), help="one check that failed")
     given = parser.parse_args(argv)
+    if given.repeat:
+        name, law, dtype, number = given.repeat
+        turn(OPS[name], law, np.dtype(dtype).type, np.random.default_rng(int(number)))
+        print("no failure")
+        return 0
     turns, checks, failures = fuzz(given.seconds, given.seed, given.only)
     count = f"{sum(failures.values())} failures in {len(failures)} places"
     print(f"fuzz: {turns} turns, {checks} checks of {len(OPS)} ops, {count}, seed {given.seed}, {given.seconds:g} s")

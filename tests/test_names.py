@@ -45,10 +45,10 @@ def test_adjoint_numpy_has_numpys_signatures():
     import adjoint.numpy as anp
 
     different = []
-    for name in dir(anp):
+    for name in [name for name in dir(anp) if not name.startswith("_")]:
         ours, theirs = getattr(anp, name), getattr(np, name, None)
         skip = theirs is None or isinstance(theirs, (np.ufunc, type)) or not inspect.isfunction(ours)
-        if skip or name.startswith("_"):
+        if skip:
             continue
         assert inspect.getdoc(ours), f"adjoint.numpy.{name} has no docstring"
         try:

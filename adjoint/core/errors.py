@@ -18,6 +18,8 @@ import os
 import sys
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# copy.deepcopy(x), functools.reduce(f, xs): the standard library's own frames, but not those of packages below it
+_NOT_USERS = (_HERE, "<__array_function__", *(os.path.join(os.path.dirname(os.__file__), f) for f in ("copy.py", "functools.py")))
 _OTHERS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep)
 
 
@@ -74,7 +76,7 @@ def user_frame():
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_HERE) and not any(part in name for part in _OTHERS) and not name.startswith("<__array_function__"):
+        if not name.startswith(_NOT_USERS) and not any(part in name for part in _OTHERS):
             return frame
         frame = frame.f_back
     return None

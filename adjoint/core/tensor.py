@@ -114,13 +114,13 @@ class Tensor:
 
     def __index__(self):
         value = concrete(self, "an index")
-        if value.dtype.kind not in "iu":
-            raise TypeError(f"a tensor of dtype {value.dtype} is no index")
+        if typeof(value).dtype.kind not in "iub":
+            raise TypeError(f"a tensor of dtype {typeof(value).dtype} is no index")
         return value.__index__()
 
     def __round__(self, digits=None):
         value = concrete(self, "round()")
-        return round(value.item()) if digits is None else UFUNC_METHODS["round"](self, digits)
+        return round(np.asarray(value).item()) if digits is None else UFUNC_METHODS["round"](self, digits)
 
     __hash__ = object.__hash__
 

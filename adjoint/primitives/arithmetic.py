@@ -36,9 +36,9 @@ def _power_by_base(_y, a, b):
 
 
 def _power_by_exponent(y, a, b):
-    # y log a; 0 ** b is flat in b where b > 0
+    # y log a; at a = 0 that is 0 for b > 0 (where y is 0), -inf else
     zero = np.equal(a, 0)
-    return np.where(zero & np.greater(b, 0), 0.0, y * np.log(np.where(zero, 1.0, a)) + np.where(zero & np.less_equal(b, 0), -np.inf, 0.0))
+    return np.where(zero, np.where(np.greater(b, 0), y, -np.inf), y * np.log(np.where(zero, 1.0, a)))
 
 
 power = elementwise("power", _power, _power_by_base, _power_by_exponent, ufunc=np.power, domain=((0.5, 2), (-2, 2)))

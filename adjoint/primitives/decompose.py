@@ -86,7 +86,7 @@ def _phase_value(d, size):
     return d
 
 
-# The imaginary part of d, which must vanish: a cotangent of vectors along their phases. size: how large it might be.
+# The imaginary part of d, which must vanish: a cotangent of vectors along their phases. size: how large it could be.
 _phase = general(
     "phase",
     _phase_value,

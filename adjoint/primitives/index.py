@@ -324,7 +324,7 @@ def _index_samples(rng):
         ((rng.normal(size=3),), {"index": 1}),
         ((rng.normal(size=(3, 4)),), {"index": (_ALL, None, slice(3, 0, -2))}),
         ((rng.normal(size=(3, 4)),), {"index": (Ellipsis, -1)}),
-        ((rng.normal(),), {"index": ()}),
+        ((rng.normal(size=1)[0],), {"index": ()}),
         ((rng.normal(size=4), i), {"index": (AT,)}),
         ((rng.normal(size=(2, 3, 4)), i), {"index": (_ALL, AT, slice(1, 3))}),
         ((rng.normal(size=(3, 2, 4)), i, i[:, None]), {"index": (AT, _ALL, AT)}),

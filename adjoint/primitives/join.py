@@ -56,7 +56,8 @@ def _concatenate_type(*types, axis):
 def _join_jvp(op):
     def jvp(ts, y, *xs, axis):
         dtype = typeof(y).dtype
-        return bind(op, *(np.zeros(shape_of(x), dtype) if t is None else t for t, x in zip(ts, xs, strict=True)), axis=axis)
+        row = [np.zeros(shape_of(x), dtype) if t is None else t for t, x in zip(ts, xs, strict=True)]
+        return bind(op, *row, axis=axis)
 
     return jvp
 
@@ -101,7 +102,7 @@ _stack = Op(
     type=_stack_type,
     vjp=_stack_vjp,
     sample=lambda rng: [
-        ((rng.normal(), rng.normal(), rng.normal()), {"axis": -1}),
+        (tuple(rng.normal(size=3)), {"axis": -1}),
         ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3))), {"axis": -2}),
         ((rng.normal(size=3),), {"axis": -1}),
     ],

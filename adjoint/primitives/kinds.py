@@ -101,10 +101,14 @@ class _Partial:
         return lambda g, *row: g * f(*row)
 
 
-def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batch=None, type=None):
-    """Define an op without derivative: comparisons, rounding, indices. Returns the function users call."""
+def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batch=None, type=None, integers=False):
+    """Define an op without derivative: comparisons, rounding, indices. Returns the function users call.
+
+    integers: it takes whole numbers only (for the laws).
+    """
     if elementwise:
         type = type or _elementwise_type(f)
+        sample = sample or _elementwise_samples(((1, 9),) * getattr(ufunc or f, "nin", 1), integers)
 
         def batch(size, batched, *args, **params):
             return bind(op, *align(batched, args), **params)
@@ -266,9 +270,12 @@ def _sum_to(g, have, want):
 
 
 def broadcast_like(t, y):
-    """t broadcast to the shape of y."""
-    want = shape_of(y)
-    return t if shape_of(t) == want else np.broadcast_to(t, want)
+    """t broadcast to the shape of y, in its dtype."""
+    want = typeof(y)
+    have = typeof(t)
+    if have.shape != want.shape:
+        t = np.broadcast_to(t, want.shape)
+    return t if have.dtype == want.dtype else cast(t, want.dtype)
 
 
 def conj(p):
@@ -348,13 +355,14 @@ def _elementwise_type(f):
     return type_rule
 
 
-def _elementwise_samples(domain):
+def _elementwise_samples(domain, integers=False):
     shapes = {1: [((),), ((3,),), ((2, 3),)], 2: [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,))]}
 
     def sample(rng):
         n = len(domain)
+        draw = rng.integers if integers else rng.uniform
         rows = shapes.get(n, [((),) * n, ((3,),) * n, ((2, 3),) + ((3,),) * (n - 1)])
-        return [(tuple(np.asarray(rng.uniform(lo, hi, s))[()] for (lo, hi), s in zip(domain, row, strict=True)), {}) for row in rows]
+        return [(tuple(np.asarray(draw(lo, hi, s))[()] for (lo, hi), s in zip(domain, row, strict=True)), {}) for row in rows]
 
     return sample
 

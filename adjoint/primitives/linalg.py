@@ -56,6 +56,16 @@ def diagonal_of(x):
     return np.diagonal(x, axis1=-2, axis2=-1)
 
 
+def columns(x):
+    """Numbers as a row, to scale the columns of each matrix."""
+    return x[..., None, :]
+
+
+def diagonal_matrix(x):
+    """Matrices with these diagonals."""
+    return np.where(np.eye(shape_of(x)[-1], dtype=bool), columns(x), 0)
+
+
 def lift(x):
     """Numbers as matrices of one row and one column."""
     return np.reshape(x, (*shape_of(x), 1, 1))

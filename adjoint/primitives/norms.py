@@ -4,12 +4,12 @@ import operator
 
 import numpy as np
 
-from ..core.op import bind, is_plain
+from ..core.op import bind
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
 from .custom import stop_gradient
 from .kinds import as_array, axes_from_end, conj, general, implements, strong_mul
-from .reduce import as_dtype, batches, expand, kept, plan, real_dtype, reduces, samples
+from .reduce import as_dtype, batches, expand, kept, plan, real_dtype, reduced, reduces, samples
 
 # Vector norms. The derivative of |x|_p is sign(x) (|x| / |x|_p)^(p-1), written as a ratio so that no power of x itself
 # can overflow; it is 0 where the norm is 0.
@@ -148,33 +148,90 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 # log(sum(exp(a))): its slope is softmax(a), taken from a and not from the value, which has lost digits where it is large.
 
 
-def _weights(a, axes):
-    """softmax, where what is infinite ties: a row of -inf shares equally, and so do the +inf of a row."""
-    top = np.max(a, axis=axes, keepdims=True)
+def _exp_below_top(a, axes, ties):
+    """exp(a - max), and the max. With ties, infinities that are the max tie at 1 (else they give NaN, as in SciPy)."""
+    top = np.maximum.reduce(a, axis=axes, keepdims=True)
     with np.errstate(invalid="ignore"):
-        e = np.exp(np.where(np.equal(a, top), 0, a - top))
-    return e / np.sum(e, axis=axes, keepdims=True)
+        d = a - top
+        if ties and not np.isfinite(top).all():
+            d = np.where(np.equal(a, top) & np.isinf(top), 0, d).astype(d.dtype)
+        return np.exp(d), top
+
+
+def _softmax(a, axes, ties):
+    a = np.asarray(a)
+    if not a.size:
+        return np.exp(a)
+    e, _ = _exp_below_top(a, axes, ties)
+    return (e / np.add.reduce(e, axis=axes, keepdims=True))[()]
+
+
+def _softmax_map(g, y, axes):
+    # y (g - <g, y>). It does not see a constant added to g, so g is shifted first: what is left does not cancel in the tails.
+    h = g - np.sum(g * y, axis=axes, keepdims=True)
+    return y * (h - np.sum(h * y, axis=axes, keepdims=True))
+
+
+_softmax_op = general(
+    "softmax",
+    _softmax,
+    lambda ts, y, a, axes, ties: _softmax_map(ts[0], y, axes),
+    lambda wants, g, y, _a, axes, ties: (_softmax_map(g, conj(y), axes),),
+    type=lambda a, axes, ties: Array(a.shape, np.exp(np.ones(1, a.dtype)).dtype),
+    batch=batches(lambda: _softmax_op),
+    sample=lambda rng: [((rng.normal(size=s),), {"axes": axes, "ties": False}) for s, axes in (((3,), (-1,)), ((2, 3), (-2,)), ((2, 3), (-2, -1)))],
+)
 
 
 def _logsumexp(a, axes, keepdims):
     a = np.asarray(a)
     if not a.size:
         return np.log(np.add.reduce(np.exp(a), axis=axes, keepdims=keepdims))
-    top = np.maximum.reduce(a, axis=axes, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        e = np.exp(np.where(a == top, 0, a - top))
+    e, top = _exp_below_top(a, axes, True)
     y = np.log(np.add.reduce(e, axis=axes, keepdims=True)) + top
-    return y if keepdims else y.reshape(np.add.reduce(y, axis=axes).shape)[()]
+    return (y if keepdims else y.reshape(reduced(a.shape, axes, False)))[()]
 
 
 def _logsumexp_jvp(ts, y, a, axes, keepdims):
-    return np.sum(strong_mul(ts[0], _weights(stop_or(a), axes)), axis=axes, keepdims=keepdims)
+    return np.sum(strong_mul(ts[0], bind(_softmax_op, a, axes=axes, ties=True)), axis=axes, keepdims=keepdims)
 
 
-def stop_or(a):
-    return a
+def _logsumexp_vjp(wants, g, _y, a, axes, keepdims):
+    return (strong_mul(expand(g, shape_of(a), axes, keepdims), conj(bind(_softmax_op, a, axes=axes, ties=True))),)
 
 
-def _softmax(a, axes):
-    e = np.exp(a - np.maximum.reduce(a, axis=axes, keepdims=True))
-    return e / np.add.reduce(e, axis=axes, keepdims=True)
+_logsumexp_op = general("logsumexp", _logsumexp, _logsumexp_jvp, _logsumexp_vjp, type=reduces(_logsumexp),
+                        batch=batches(lambda: _logsumexp_op), sample=samples())  # fmt: skip
+
+
+def logsumexp(a, axis=None, b=None, keepdims=False):
+    """log(sum(b * exp(a))) over the given axes, without overflow; the derivative in a is softmax(a) for b = 1.
+
+    Infinite entries that are the largest share equally: the derivative of a row of -inf is 1 / n each.
+    """
+    a = as_array(a)
+    params = plan(a, axis, keepdims)
+    if b is None:
+        return bind(_logsumexp_op, a, **params)
+    b = as_array(b)
+    a, b = np.broadcast_arrays(a, b)
+    params = plan(a, axis, keepdims)
+    top = np.max(stop_gradient(np.where(np.equal(b, 0), -np.inf, a)), axis=params["axes"], keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    # b selects: where it is 0, exp(a) may be infinite and still counts as nothing
+    y = np.log(np.sum(strong_mul(b, np.exp(a - top)), axis=params["axes"], keepdims=True)) + top
+    return y if keepdims else np.reshape(y, reduced(shape_of(a), **params))
+
+
+def softmax(x, axis=None):
+    """exp(x) / sum(exp(x)) over the given axes (all of them by default), without overflow. As `scipy.special.softmax`."""
+    x = as_array(x)
+    return bind(_softmax_op, x, axes=plan(x, axis, True)["axes"], ties=False)
+
+
+def log_softmax(x, axis=None):
+    """log(softmax(x)), exact where softmax underflows. As `scipy.special.log_softmax`."""
+    x = as_array(x)
+    # the shift leaves the result and its derivatives as they are
+    x = x - stop_gradient(np.max(x, axis=axis, keepdims=True))
+    return x - logsumexp(x, axis, keepdims=True)

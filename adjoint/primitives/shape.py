@@ -143,6 +143,7 @@ _copy = linear(
     sample=lambda rng: [case(rng, 2, 3)],
 )
 _copied = unary(_copy, _copy.eval, (False, False), lambda g, y, x: g)
+_copied.op = _copy
 
 # What is known without values
 
@@ -349,7 +350,7 @@ def squeeze(a, axis=None):
     axes = [i - len(s) for i, n in enumerate(s) if n == 1] if axis is None else axes_from_end(axis, len(s))
     if any(s[i] != 1 for i in axes):
         raise ShapeError(
-            f"cannot select an axis to squeeze out which has size not equal to one: axis {axis} of shape {tuple(s)}{at()}"
+            f"cannot select an axis to squeeze out which has size not equal to one: axis {axis} of shape {s}{at()}"
         )
     return bind(_reshape, a, shape=tuple(n for i, n in enumerate(s, -len(s)) if i not in axes))
 

@@ -179,7 +179,8 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False, ax
     known = np.asarray(concrete(ar, "np.unique"))
     _, index, inverse, counts = np.unique(known, True, True, True, axis, equal_nan=equal_nan, **kwargs)
     y = take(ar, index, axis)
-    extra = [untracked(e) for e, asked in ((index, return_index), (inverse, return_inverse), (counts, return_counts)) if asked]
+    asked = ((index, return_index), (inverse, return_inverse), (counts, return_counts))
+    extra = [untracked(e) for e, wanted in asked if wanted]
     return (y, *extra) if extra else y
 
 
@@ -235,7 +236,7 @@ _METHODS = {
 
 @implements(np.quantile)
 def quantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
 ):
     """The q-th quantiles along axes, between the sorted values; differentiable in a, and in q. As `numpy.quantile`."""
     no_out("quantile", out)
@@ -245,32 +246,34 @@ def quantile(
     if weights is not None or method not in _METHODS:
         what = f"method={method!r}" if weights is None else "weights="
         raise MissingRuleError(
-            f"quantile(..., {what}) of a tensor is not supported{at()}; without weights, the methods are {', '.join(_METHODS)}"
+            f"quantile(..., {what}) of a tensor is not supported{at()}; the methods are {', '.join(_METHODS)}"
         )
     if is_plain(q) and not (np.greater_equal(q, 0) & np.less_equal(q, 1)).all():
         raise ValueError("Quantiles must be in the range [0, 1]")
     lines, axes, rank = _sorted_lines(a, axis)
     n = shape_of(lines)[-1]
+    dtype = typeof(lines).dtype
+    if (type(q) is float or type(q) is int) and dtype.kind == "f":
+        q = dtype.type(q)  # as NumPy: a Python number does not widen float32
     alpha, beta = _METHODS[method]
-    place = np.clip(n * q + (alpha + q * (1 - alpha - beta)) - 1, 0, n - 1)
-    below = np.floor(place)
-    if method == "lower":
-        place = below
-    elif method == "higher":
-        place = below = np.ceil(place)
-    elif method == "nearest":
-        place = below = np.round(place)
-    elif method == "midpoint":
-        place = np.where(np.equal(place, below), below, below + 0.5)
-    y = _between(lines, place, below, n)
+    place = (n - 1) * q if alpha == 1 else np.clip(n * q + (alpha + q * (1 - alpha - beta)) - 1, 0, n - 1)
+    whole = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}.get(method)
+    y = take(lines, _as_places(whole(place)), -1) if whole else _between(lines, place, n, method == "midpoint")
     k = len(shape_of(q))
     y = np.moveaxis(y, range(-k, 0), range(k)) if k else y
     return _keep(y, axes, rank, k) if keepdims else y
 
 
-def _between(lines, place, below, n):
+def _as_places(x):
+    return np.astype(x if is_tensor(x) else np.asarray(x), _INTP)
+
+
+def _between(lines, place, n, middle):
+    below = np.floor(place)
     t = place - below
-    i = np.astype(below if is_tensor(below) else np.asarray(below), np.intp)
+    if middle:
+        t = np.where(np.equal(t, 0), t, np.asarray(0.5, typeof(t).dtype))
+    i = _as_places(below)
     lo, hi = take(lines, i, -1), take(lines, np.minimum(i + 1, n - 1), -1)
     step = hi - lo
     # from the nearer end, as NumPy does: monotonic in t
@@ -279,11 +282,11 @@ def _between(lines, place, below, n):
 
 @implements(np.percentile)
 def percentile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None, interpolation=None
+    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
 ):
     """The q-th percentiles along axes; q is in percent. As `numpy.percentile`."""
     q = np.true_divide(as_array(q), 100)
-    return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights, interpolation=interpolation)
+    return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
 def _sort_in_place(x, *args, **kwargs):

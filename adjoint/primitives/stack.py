@@ -59,6 +59,7 @@ _unmasked = Op(
     kind="control",
     type=lambda s: Stack(s.elem),
     jvp=lambda ts, y, s: bind(_unmasked, ts[0]),
+    vjp=lambda wants, g, _y, s: (bind(_masked, g, bind(_masks, s)),),
 )
 _masks = Op(
     "stack_masks",

@@ -11,6 +11,9 @@ from ..core.types import typeof
 from .graph import Const, Graph, Line, Var, infer
 
 
+observers: list = []  # called with each Graph that is captured, while debug is on: views.trace
+
+
 class Capture(Trace):
     """One capture. `value` of its tensors is their type, `info` their variable."""
 
@@ -65,6 +68,9 @@ def capture(f, *args, name=None):
     hidden = list(trace.hidden.values())
     variables = [t.info for t in inputs] + [v for _, v in hidden]
     name = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
-    return Graph(variables, trace.lines, outputs, out_structure, [x for x, _ in hidden], name).prune()
+    graph = Graph(variables, trace.lines, outputs, out_structure, [x for x, _ in hidden], name).prune()
+    for observe in observers:
+        observe(graph)
+    return graph
 
 

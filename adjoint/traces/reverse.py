@@ -36,6 +36,7 @@ _float64 = np.float64
 _serials = itertools.count(0, -1)
 
 SLOW = 0  # reasons why the fast path is off: no_grad blocks and debug levels in force, in any thread
+observers: list = []  # called with (node, g, cotangents) at each step of a walk while debug is on: views.trace
 paused: ContextVar[bool] = ContextVar("adjoint_no_grad", default=False)  # no_grad: imperative tapes alone read it
 
 
@@ -170,6 +171,7 @@ def walk(seeds, careful=False, create=None):
     grads: dict = {}
     leaves: dict = {}
     owned = set()  # serials whose cotangent is our own array: further ones are added in place
+    watch = observers if SLOW else None
 
     def send(node, g):
         k = node[0]
@@ -188,6 +190,8 @@ def walk(seeds, careful=False, create=None):
         pull = node[1]
         if pull is None:
             leaves[k] = (node, g.dense() if isinstance(g, Partial) else g)
+            if watch:
+                _report(watch, node, g, None)
             continue
         if isinstance(g, Partial):
             g = g.dense()
@@ -196,6 +200,8 @@ def walk(seeds, careful=False, create=None):
             r = _pull_by_rule(g, node, create)
         else:
             r = pull(g, node)
+        if watch:
+            _report(watch, node, g, r)
         if type(parents) is list:
             if r is None:
                 continue
@@ -215,6 +221,11 @@ def walk(seeds, careful=False, create=None):
                     else:
                         _add(grads, owned, q, e)
     return leaves
+
+
+def _report(watch, node, g, r):
+    for observe in watch:
+        observe(node, g, r)
 
 
 def _add(grads, owned, k, g):

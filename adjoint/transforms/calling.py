@@ -63,6 +63,8 @@ class Arguments:
 
     @staticmethod
     def _label(f, key):
+        while hasattr(f, "__wrapped__"):  # a transform of a function: the user's names are the function's
+            f = f.__wrapped__
         code = getattr(f, "__code__", None)
         if isinstance(key, str):
             return key

@@ -78,6 +78,7 @@ def checkpoint(f):
             return Tuple(v.type for v in capture(run, *types).outputs)
 
         op = Op("checkpoint", evaluate, kind="control", type=type_rule, vjp=vjp, dual=dual, batch=batch, register=False)
-        return tree.unflatten(out_structure[0], items(bind(op, *leaves)))
+        outs = items(bind(op, *leaves))  # before out_structure is read: running f fills it
+        return tree.unflatten(out_structure[0], outs)
 
     return checkpointed

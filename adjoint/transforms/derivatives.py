@@ -348,12 +348,22 @@ def jacobian(f, argnums=0, mode="auto"):
 
 
 def jacfwd(f, argnums=0):
-    """The Jacobian by forward mode: cheap for few inputs. As `jacobian` with mode="fwd"."""
+    """The Jacobian by forward mode: cheap for few inputs. As `jacobian` with mode="fwd".
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.jacfwd(lambda t: np.stack([np.cos(t), np.sin(t)]))(0.0)
+    array([0., 1.])
+    """
     return jacobian(f, argnums, "fwd")
 
 
 def jacrev(f, argnums=0):
-    """The Jacobian by reverse mode: cheap for few results. As `jacobian` with mode="rev"."""
+    """The Jacobian by reverse mode: cheap for few results. As `jacobian` with mode="rev".
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.jacrev(lambda x: np.sum(x * x, keepdims=True))(np.array([1.0, 2.0]))
+    array([[2., 4.]])
+    """
     return jacobian(f, argnums, "rev")
 
 

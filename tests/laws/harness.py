@@ -71,6 +71,15 @@ def _entries():
 
 
 ENTRIES = _entries()
+
+
+def _total(f):
+    return lambda a, axes, keepdims: f(a) if len(axes) == np.ndim(a) and not keepdims else f(a, axes, keepdims=keepdims)
+
+
+# Fast ways back that are reached through functions with other parameters than their ops have.
+WITH_PARAMS = {"sum": _total(np.sum), "mean": _total(np.mean), "getitem": lambda x, index: x[index]}
+ENTRIES |= {**WITH_PARAMS, "matmul": np.matmul}
 ROUNDING = 1e-15  # Python's complex arithmetic is not NumPy's to the last bit
 
 
@@ -157,9 +166,13 @@ def opened(y):
 def samples(op, key=0):
     """The op's samples as cases."""
     fast = ENTRIES.get(op.name)
-    fast = fast if any(o is op for o, _ in reverse.FAST.values()) else None
-    rows = op.sample(seeded(op.name, key))
-    return [Case(op, args, params, f"sample {i}: ", None if params else fast) for i, (args, params) in enumerate(rows)]
+    if not any(o.name == op.name for o, _ in reverse.FAST.values()):
+        fast = None
+    out = []
+    for i, (args, params) in enumerate(op.sample(seeded(op.name, key))):
+        alone = len(args) == 1 if op.name in WITH_PARAMS else not params
+        out.append(Case(op, args, params, f"sample {i}: ", fast if alone else None))
+    return out
 
 
 # The laws
@@ -249,7 +262,7 @@ def same_dtypes(got, want, what):
 
 
 def lanes_of(case, size):
-    """The array arguments of `size` lanes: other draws of the same sample where they fit, else scaled copies."""
+    """The array arguments of `size` lanes: other draws of the same sample where they fit, else copies scaled down."""
     own = [np.asarray(case.args[i]) for i in case.arrays]
     rows = [own]
     place = int(case.label.split()[1].rstrip(":")) if case.label.startswith("sample") else None
@@ -261,7 +274,7 @@ def lanes_of(case, size):
             if row and (repr(params) != repr(case.params) or any(a.shape != b.shape for a, b in zip(row, own))):
                 row = None
             row = row and [a.astype(b.dtype) for a, b in zip(row, own)]
-        rows.append(row or [a * (1 + k / 16) if a.dtype.kind in "fc" else a for a in own])
+        rows.append(row or [a * (1 - k / 16) if a.dtype.kind in "fc" else a for a in own])
     return rows
 
 

@@ -156,7 +156,7 @@ def largest(*xs):
 def off(a, b, scale):
     if not np.size(a):
         return 0.0
-    gap = np.abs(np.asarray(a) - np.asarray(b))
+    gap = np.abs(np.subtract(a, b, dtype=np.result_type(a, b, float)))
     gap = np.where(np.equal(a, b), 0.0, gap)  # equal infinities
     return float(np.max(gap)) / (scale or 1.0)
 

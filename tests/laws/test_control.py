@@ -88,11 +88,6 @@ def checkpointed(xs):
     return [ad.checkpoint(lambda x, y: np.tanh(x * y) * np.exp(y))(x, y)]
 
 
-def checkpointed_closure(xs):
-    x, y = xs
-    return [ad.checkpoint(lambda x: np.tanh(x * y) * np.exp(y))(x)]
-
-
 _cube = ad.custom_rule(lambda x, y: x**3 * y, vjp=lambda g, out, x, y: (g * 3 * x**2 * y, g * x**3))
 _cube_forward = ad.custom_rule(lambda x, y: x**3 * y, jvp=lambda ts, out, x, y: ts[0] * 3 * x**2 * y + ts[1] * x**3)
 
@@ -107,7 +102,7 @@ def custom_jvp(xs):
 
 FUNCTIONS = [
     cond_on_value, cond_other_side, cond_closure, loop, loop_closure, loop_of_containers, loop_that_never_runs,
-    scanned, scanned_closure, nested, checkpointed, checkpointed_closure, custom_vjp, custom_jvp,
+    scanned, scanned_closure, nested, checkpointed, custom_vjp, custom_jvp,
 ]  # fmt: skip
 every = pytest.mark.parametrize("f", FUNCTIONS, ids=[f.__name__ for f in FUNCTIONS])
 

@@ -188,7 +188,7 @@ SHAPES = {
     "flip": lambda x: np.flip(x),
     "tile": lambda x: np.tile(x, 2),
     "repeat": lambda x: np.repeat(x, 2),
-    "pad": lambda x: np.pad(x, 1),
+    "pad": lambda x: np.pad(x, 1) if np.ndim(x) else x,
     "stack": lambda x: np.stack([x, 2 * x], axis=-1),
     "concatenate": lambda x: np.concatenate([x[None], 3 * x[None]], axis=0),
     "atleast_2d": lambda x: np.atleast_2d(x),

@@ -134,6 +134,7 @@ def test_decisions_on_known_values_work():
         return x * (2 if x == 2 else 3)
 
     assert ad.grad(f)(2.0) == 2.0
+    assert ad.grad(lambda x: x * [5.0, 7.0][x > 1])(2.0) == 7.0
     assert ad.grad(lambda x: x[int(x[0])])(X).tolist() == [0.0, 1.0, 0.0]
 
 

@@ -288,6 +288,11 @@ def test_custom_rule_on_a_closure():
         ad.grad(f)(1.0)
 
 
+def test_checkpoint_of_a_closure():
+    with complains(errors.EscapeError, "pass it as an argument"):
+        ad.grad(lambda x: ad.checkpoint(lambda z: z * x)(2.0 * x))(1.0)
+
+
 # Errors of the user's own
 
 
