@@ -16,6 +16,8 @@ from .core.types import typeof
 from .primitives.activation import sigmoid as _sigmoid
 from .primitives.custom import stop_gradient as _stop
 from .primitives.kinds import strong_mul
+from .primitives.special import relu as _relu
+from .primitives.special import softplus as _softplus
 
 _SINGLE = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.complex64)}
 
@@ -404,13 +406,17 @@ def relu(x):
     >>> adjoint.grad(lambda x: ops.relu(x).sum())(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 1.])
     """
-    x = _as(x)
-    return np.where(x <= 0, 0, x)
+    return _relu(_as(x))
 
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), accurate in both tails, and so is its derivative."""
     return _sigmoid(_as(x))
+
+
+def softplus(x):
+    """log(1 + exp(x)), a smooth relu, without overflow."""
+    return _softplus(_as(x))
 
 
 def softmax(x, axis=-1):

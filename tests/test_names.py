@@ -55,8 +55,10 @@ def test_adjoint_numpy_has_numpys_signatures():
             a, b = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
         except ValueError:  # written in C, without a signature
             continue
-        positional = lambda s: [p.name for p in s.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        if positional(a) != positional(b)[: len(positional(a))]:
+        positional = lambda s: [p.name for p in s.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        known = [p for p in a if p in b and np._NoValue not in (a[p].default, b[p].default)]
+        defaults = all(repr(a[p].default) == repr(b[p].default) for p in known)
+        if positional(a) != positional(b)[: len(positional(a))] or not defaults:
             different.append(f"{name}{inspect.signature(ours)} is not {name}{inspect.signature(theirs)}")
     assert not different, "\n" + "\n".join(different)
 

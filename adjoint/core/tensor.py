@@ -12,6 +12,7 @@ from .types import TYPEOF, Array, typeof
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
 FUNCTIONS: dict = {}  # NumPy's function -> our function
 UFUNC_METHODS: dict = {}  # (ufunc, method) -> our function, as (np.add, "reduce") -> sum
+LAZY: list = []  # called without arguments when a ufunc has no rule: each may fill UFUNCS
 REFUSED: dict = {}  # NumPy's function -> why there is no derivative, and what to do
 
 
@@ -328,6 +329,9 @@ def _ufunc_call(ufunc, inputs, kwargs):
         raise MissingRuleError(f"np.{ufunc.__name__}(..., where=) of a tensor is not supported{where()}; use np.where")
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
+    if ufunc not in UFUNCS:
+        for fill in LAZY:
+            fill()
     f = UFUNCS.get(ufunc)
     if f is None or kwargs:
         return _refuse(ufunc, inputs, kwargs)

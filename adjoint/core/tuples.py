@@ -100,9 +100,10 @@ def _parts(g, n):
 
 def spread(size, x):
     """x repeated along a new leading axis: how a batch sees what is not mapped."""
-    if type(typeof(x)) is Tuple:
+    kind = type(typeof(x))
+    if kind is Tuple:
         return pack(*(spread(size, e) for e in items(x)))
-    return SPREAD[0](size, x)
+    return SPREAD[kind](size, x)
 
 
-SPREAD: list = []  # filled by primitives.shape
+SPREAD: dict = {}  # type of value -> how it is repeated; filled by primitives.shape and primitives.stack

@@ -79,13 +79,27 @@ class Stack:
         return f"{'ragged ' if self.ragged else ''}Stack[{self.elem}]"
 
 
+class StackValue:
+    """A stack at run time: the values of the steps, and their type. masks: where the lanes of a ragged batch have steps."""
+
+    __slots__ = ("elem", "items", "masks")
+
+    def __init__(self, items, elem, masks=None):
+        self.items = items
+        self.elem = elem
+        self.masks = masks
+
+    def __add__(self, other):
+        return StackValue([a + b for a, b in zip(self.items, other.items, strict=True)], self.elem, self.masks)
+
+
 _SCALARS = {
     bool: Array((), np.dtype(bool), True),
     int: Array((), np.dtype(np.int64), True),
     float: Array((), np.dtype(np.float64), True),
     complex: Array((), np.dtype(np.complex128), True),
 }
-TYPEOF = {}  # further classes of values, registered by their modules
+TYPEOF = {StackValue: lambda s: Stack(s.elem, s.masks is not None)}  # further classes of values, registered by their modules
 
 
 def typeof(x):

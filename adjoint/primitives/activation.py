@@ -7,6 +7,8 @@ from .kinds import elementwise
 
 def _logistic(x):
     # 1 / (1 + e^-x), written with e^-|x|: exact in both tails, and nothing overflows
+    if np.iscomplexobj(x):
+        return 1 / (1 + np.exp(-x))
     e = np.exp(-np.absolute(x))
     return np.where(np.greater_equal(x, 0), 1, e)[()] / (1 + e)
 

@@ -9,7 +9,7 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.tensor import Flat, Tensor, update
 from ..core.types import typeof
-from .kinds import as_array, elementwise, general, implements, linear, no_out
+from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly
 
 add = elementwise("add", operator.add, 1, 1, ufunc=np.add)
 subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract)
@@ -38,7 +38,8 @@ def _power_by_base(_y, a, b):
 def _power_by_exponent(y, a, b):
     # y log a; at a = 0 that is 0 for b > 0 (where y is 0), -inf else
     zero = np.equal(a, 0)
-    return np.where(zero, np.where(np.greater(b, 0), y, -np.inf), y * np.log(np.where(zero, 1.0, a)))
+    a = np.where(zero, 1.0, a) if type(a) is not float else 1.0 if zero else a
+    return np.where(zero, np.where(np.greater(b, 0), y, -np.inf), y * weakly(np.log, a))
 
 
 power = elementwise("power", _power, _power_by_base, _power_by_exponent, ufunc=np.power, domain=((0.5, 2), (-2, 2)))

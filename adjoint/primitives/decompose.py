@@ -13,9 +13,9 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, peek
-from ..core.tuples import items
+from ..core.tuples import items, spread
 from ..core.types import Array, Tuple, typeof
-from .kinds import align, as_array, conj, general, implements, nondiff
+from .kinds import as_array, conj, general, implements, nondiff
 from .linalg import (
     H,
     T,
@@ -80,19 +80,19 @@ def _phase_value(d, size):
     d = np.imag(d)
     if np.any(np.abs(d) > 1e-3 * size + 1e-6):
         raise MissingRuleError(
-            "the result depends on the phases of complex eigenvectors or singular vectors, which are arbitrary, and has "
-            f"no derivative{at()}; make it independent of them (abs, products like v @ v^H), or fix the phases yourself"
+            "the result depends on the phases of complex eigenvectors or singular vectors, which are arbitrary, and so "
+            f"has no derivative{at()}; make it independent of them (abs, products like v @ v^H), or fix the phases"
         )
     return d
 
 
-# The imaginary part of d, which must vanish: a cotangent of vectors along their phases. size: how large it could be.
+# The imaginary part of d, which must vanish: a cotangent of vectors along their phases. size: what it is measured by.
 _phase = general(
     "phase",
     _phase_value,
     jvp=lambda ts, y, d, size: None if ts[0] is None else np.imag(ts[0]),
     vjp=lambda wants, g, _y, _d, _size: (g * 1j if wants[0] else None, None),
-    batch=lambda size, batched, d, n: bind(_phase, *align(batched, (d, n))),
+    batch=lambda size, batched, d, n: bind(_phase, d if batched[0] else spread(size, d), n),
     type=lambda d, size: Array(d.shape, real_dtype(d.dtype)),
     sample=lambda rng: [((rng.normal(size=3) + 1j * rng.normal(size=3), np.full(3, 1e9)), {})],
 )
@@ -244,7 +244,7 @@ def eigvals(a):
 #     o = (d + e) / 2,  q = (d - e) / 2,  d_ij = (p + p^H)_ij / (s_j - s_i),  e_ij = (p - p^H)_ij / (s_i + s_j).
 # J. Townsend, "Differentiating the singular value decomposition" (2016), here with the two denominators apart; the
 # diagonal of e is the phase of complex vectors, shared evenly. For full u and v, the further columns turn against the
-# first: du2 = -u1 k^H where du1 = u1 o + u2 k.
+# first: du2 = -u1 k^H where du1 = u1 o + u2 k. A singular value at 0 has a kink, as the absolute value has.
 
 
 def _inverse_sums(s):
@@ -273,7 +273,7 @@ def _svd_jvp(ts, y, _a, full):
     if full:
         du = np.concatenate([du, -u @ (H(tv * r) @ u2)], -1)
         dv = np.concatenate([dv, -v @ (H(thu * r) @ v2)], -1)
-    return du, re(diagonal_of(p)), H(dv)
+    return du, np.where(s == 0, 0, re(diagonal_of(p))), H(dv)
 
 
 def _svd_vjp(wants, g, y, _a, full):
@@ -281,7 +281,7 @@ def _svd_vjp(wants, g, y, _a, full):
     gu, gs, gvh = parts(g, 3)
     r = columns(_safe_inverse(s, bind(_tiny, s)))
     k = shape_of(s)[-1]
-    gp = None if gs is None else diagonal_matrix(gs)
+    gp = None if gs is None else diagonal_matrix(np.where(s == 0, 0, gs))
     out = None
 
     def vectors(g, x, x2):

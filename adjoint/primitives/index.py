@@ -16,12 +16,12 @@ from ..core.engines import eager
 from ..core.errors import DTypeError, ShapeError
 from ..core.errors import where as at
 from ..core.op import Op, bind, explain
-from ..core.op import shape as shape_of
 from ..core.tensor import REFUSED, Flat, Tensor, concrete, is_tensor, is_tracked
 from ..core.tuples import Partial, spread
 from ..core.types import Array, typeof
 from ..traces import reverse
 from .kinds import align, as_array, cast, unbroadcast
+from .shape import shape_of
 
 _ALL = slice(None)
 _ndarray = np.ndarray
@@ -69,7 +69,12 @@ def _entry(i):
         return slice(*(None if b is None else b.__index__() for b in (i.start, i.stop, i.step)))
     while is_tensor(i) and i.trace is None:
         i = i.value
-    t = typeof(i)
+    try:
+        t = typeof(i)
+    except DTypeError:
+        raise IndexError(
+            f"only integers, slices, ..., None, integer and boolean arrays are indices, not {kind.__name__}{at()}"
+        ) from None
     if t.dtype.kind == "b":
         return np.asarray(concrete(i, "indexing with a boolean mask (np.where(mask, x, y) needs no value)"))
     if t.dtype.kind not in "iu":
@@ -246,9 +251,7 @@ def _positions(index, arrays, shape):
 
 def _add_at(buffer, index, arrays, v):
     """buffer[index] += v in place, adding every one of repeated entries."""
-    if not arrays:
-        buffer[index] += v
-    elif (
+    if (
         not buffer.flags.c_contiguous
         or np.size(v) < 64
         or (buffer.ndim == 1 and arrays[0].ndim == 1 and buffer.dtype != np.float32)
@@ -289,7 +292,10 @@ class Entries(Partial):
     def into(self, buffer):
         if type(buffer) is not _ndarray:
             return buffer + self.dense()  # a tensor or a scalar
-        _add_at(buffer, self.index, self.arrays, self.g)
+        if self.arrays:
+            _add_at(buffer, self.index, self.arrays, self.g)
+        else:
+            buffer[self.index] += self.g
         return buffer
 
 
@@ -461,6 +467,8 @@ _index_set = Op(
 
 def getitem(x, index):
     """x[index]: as NumPy's, with index arrays and masks; repeated entries add up in the derivative."""
+    if type(index) is _ndarray and index.ndim and index.dtype.kind in "iu":
+        return bind(_getitem, x, index, index=(AT,))
     if _is_static(index):
         return bind(_getitem, x, index=index)
     if _is_flag(index):
@@ -472,9 +480,9 @@ def getitem(x, index):
 
 def _pull(g, node):
     _, _, _, _, shape, dtype, index = node
-    if type(g) is _ndarray or not is_tensor(g):
-        return Entries(shape, dtype, index, (), g)
-    return bind(_scatter, g, index=index, shape=shape)
+    if type(g) is Tensor or type(g) is Flat:
+        return bind(_scatter, g, index=index, shape=shape)
+    return Entries(shape, dtype, index, (), g)
 
 
 class _Read:
@@ -546,4 +554,9 @@ def index_add(x, index, v):
 for _f in (np.put_along_axis, np.put, np.place, np.putmask, np.copyto, np.fill_diagonal):
     REFUSED[_f] = "it writes into its argument; use np.where, or build the result from its parts"
 
-Tensor.__getitem__ = _tensor_getitem
+
+def _install():
+    Tensor.__getitem__ = _tensor_getitem
+
+
+_install()

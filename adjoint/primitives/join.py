@@ -12,7 +12,6 @@ import numpy as np
 from ..core.errors import MissingRuleError, ShapeError
 from ..core.errors import where as at
 from ..core.op import Op, bind
-from ..core.op import shape as shape_of
 from ..core.tensor import concrete, is_tensor
 from ..core.tuples import spread
 from ..core.types import Array, typeof
@@ -29,6 +28,7 @@ from .shape import (
     moveaxis,
     ravel,
     reshape,
+    shape_of,
 )
 
 _ALL = slice(None)
@@ -253,12 +253,18 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, lik
     return _copied(y) if copy and y is object else y
 
 
-@implements(np.asarray, np.asanyarray, np.ascontiguousarray)
+@implements(np.asarray, np.asanyarray)
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     """a as an array, without a copy where it is one. As `numpy.asarray`."""
     if not _holds_tensor(a):
         return np.asarray(a, dtype, order, copy=copy)
     return array(a, dtype, copy=bool(copy))
+
+
+@implements(np.ascontiguousarray)
+def ascontiguousarray(a, dtype=None, *, like=None):
+    """a as an array of one or more axes. As `numpy.ascontiguousarray`."""
+    return atleast_1d(asarray(a, dtype)) if _holds_tensor(a) else np.ascontiguousarray(a, dtype)
 
 
 _copied = copy  # `array` has a parameter of that name

@@ -285,6 +285,12 @@ def conj(p):
     return np.conjugate(p)
 
 
+def weakly(f, a):
+    """f(a), a Python number where a is one: NumPy's float64 would widen the float32 arrays it meets."""
+    y = f(a)
+    return y.item() if type(a) is float or type(a) is int else y
+
+
 def cast(x, dtype):
     """x in this dtype, for cotangents: a real one takes the real part."""
     if dtype.kind == "f" and typeof(x).dtype.kind == "c":

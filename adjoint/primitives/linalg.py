@@ -323,7 +323,7 @@ _adjugate_tangent = general(
     _adjugate_tangent_vjp,
     batch=lambda size, batched, a, e: bind(_adjugate_tangent, *align(batched, (a, e))),
     type=lambda a, e: Array(np.broadcast_shapes(a.shape, e.shape), inexact(a, e)),
-    sample=lambda rng: [((rng.normal(size=s) + np.eye(3), rng.normal(size=(3, 3))), {}) for s in ((3, 3), (2, 3, 3))],
+    sample=lambda rng: [((rng.normal(size=s) + 3 * np.eye(3), rng.normal(size=(3, 3))), {}) for s in ((3, 3), (2, 3, 3))],
 )
 _adjugate = matrix_op(
     "adjugate",

@@ -1,7 +1,5 @@
 """Norms, logsumexp and softmax: what needs care where it is 0, infinite, very large or very small."""
 
-import operator
-
 import numpy as np
 
 from ..core.op import bind
@@ -19,16 +17,26 @@ def _norm(a, ord, axes, keepdims):
     a = np.asarray(a)
     with np.errstate(all="ignore"):
         y = _raw_norm(a, ord, axes, keepdims)
-        info = np.finfo(y.dtype)
-        low = (float(info.tiny) / float(info.eps)) ** (1 / abs(ord))
-        high = float(info.max) ** (1 / abs(ord)) / 2
-        if y.size and not ((y > low) & (y < high)).all():
-            # powers under- or overflow here: measure in units of the largest entry
-            unit = np.maximum.reduce(np.abs(a), axis=axes, keepdims=True, initial=0)
-            unit = np.where((unit > 0) & (unit < np.inf), unit, 1).astype(y.dtype)
-            scaled = _raw_norm(a / unit, ord, axes, True) * unit
-            y = scaled if keepdims else scaled.reshape(y.shape)[()]
-    return y
+        low, high = _bounds(y.dtype, ord)
+        if low < y < high if y.ndim == 0 else ((y > low) & (y < high)).all():
+            return y
+        # powers under- or overflow here, or there is nothing but zeros: measure in units of the largest entry
+        unit = np.maximum.reduce(np.abs(a), axis=axes, keepdims=True, initial=0)
+        unit = np.where((unit > 0) & (unit < np.inf), unit, 1).astype(y.dtype)
+        scaled = _raw_norm(a / unit, ord, axes, True) * unit
+        return scaled if keepdims else scaled.reshape(y.shape)[()]
+
+
+_known: dict = {}
+
+
+def _bounds(dtype, ord):
+    """Between them the sum of powers is a normal number with all its digits."""
+    if (dtype, ord) not in _known:
+        info = np.finfo(dtype)
+        root = 1 / abs(ord)
+        _known[dtype, ord] = np.float64(info.tiny / info.eps) ** root, np.float64(info.max) ** root / 2
+    return _known[dtype, ord]
 
 
 def _raw_norm(a, ord, axes, keepdims):
@@ -41,8 +49,12 @@ def _raw_norm(a, ord, axes, keepdims):
 
 
 def _slope(y, a, ord, axes, keepdims):
-    y = expand(y, shape_of(a), axes, keepdims)
-    y = np.where(np.equal(y, 0), 1, y)
+    # the norm is flat at 0, to every order
+    if type(y) is np.float64:
+        y = y or np.inf
+    else:
+        y = expand(y, shape_of(a), axes, keepdims)
+        y = np.where(np.equal(y, 0), np.inf, y)
     if ord == 2:
         return a / y
     zero = np.equal(a, 0)
@@ -78,8 +90,8 @@ def norm(x, ord=None, axis=None, keepdims=False):
         axis = tuple(range(n))
     elif not isinstance(axis, tuple):
         try:
-            axis = (operator.index(axis),)
-        except TypeError as error:
+            axis = (int(axis),)
+        except Exception as error:
             raise TypeError("'axis' must be None, an integer or a tuple of integers") from error
     if len(axis) == 1:
         return _vector_norm(x, ord, axis, keepdims)
@@ -151,7 +163,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 def _exp_below_top(a, axes, ties):
     """exp(a - max), and the max. With ties, infinities that are the max tie at 1 (else they give NaN, as in SciPy)."""
     top = np.maximum.reduce(a, axis=axes, keepdims=True)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         d = a - top
         if ties and not np.isfinite(top).all():
             d = np.where(np.equal(a, top) & np.isinf(top), 0, d).astype(d.dtype)
@@ -219,8 +231,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
     top = np.max(stop_gradient(np.where(np.equal(b, 0), -np.inf, a)), axis=params["axes"], keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     # b selects: where it is 0, exp(a) may be infinite and still counts as nothing
-    y = np.log(np.sum(strong_mul(b, np.exp(a - top)), axis=params["axes"], keepdims=True)) + top
-    return y if keepdims else np.reshape(y, reduced(shape_of(a), **params))
+    y = np.log(np.sum(strong_mul(b, np.exp(a - top)), axis=params["axes"], keepdims=keepdims))
+    return y + (top if keepdims else np.reshape(top, reduced(shape_of(a), **params)))
 
 
 def softmax(x, axis=None):

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..core.op import bind
+from ..core.op import bind, is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Flat, Tensor, is_tensor, peek
 from ..core.types import Array, typeof
@@ -105,9 +105,19 @@ def as_dtype(a, dtype):
     return FUNCTIONS[np.astype](a, np.dtype(dtype)) if is_tensor(a) else np.asarray(a, dtype)
 
 
+_plans: dict = {}
+
+
 def plan(a, axis, keepdims):
     """The parameters of an op for these arguments of a user."""
-    return {"axes": axes_from_end(axis, len(shape_of(a))), "keepdims": keepdims is not _NONE and bool(keepdims)}
+    n = a.value.ndim if type(a) is Flat and type(a.value) is _ndarray else len(shape_of(a))
+    try:
+        return _plans[axis, n, keepdims]
+    except (KeyError, TypeError):
+        params = {"axes": axes_from_end(axis, n), "keepdims": keepdims is not _NONE and bool(keepdims)}
+        if axis is None or type(axis) is int:
+            _plans[axis, n, keepdims] = params
+        return params
 
 
 def squared(d):
@@ -171,9 +181,8 @@ _mean_total = _total(_mean_op, _mean, _mean_back)
 @implements(np.sum)
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=True):
     """The sum over the given axes (all of them by default). As `numpy.sum`."""
-    if type(a) is Flat and axis is None and dtype is None and out is None and keepdims is False and initial is _NONE and where is True:
-        if not reverse.SLOW:
-            return _sum_total(a)
+    if type(a) is Flat and axis is dtype is out is None and keepdims is False and initial is _NONE and where is True and not reverse.SLOW:
+        return _sum_total(a)
     no_out("sum", out)
     a = as_dtype(as_array(a), dtype)
     if not _everywhere(where):
@@ -185,7 +194,7 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
 @implements(np.mean)
 def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     """The mean over the given axes. As `numpy.mean`."""
-    if type(a) is Flat and axis is None and dtype is None and out is None and keepdims is False and where is True and not reverse.SLOW:
+    if type(a) is Flat and axis is dtype is out is None and keepdims is False and where is True and not reverse.SLOW:
         return _mean_total(a)
     no_out("mean", out)
     a = as_dtype(as_array(a), dtype)
@@ -259,7 +268,9 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, wher
 def _chosen(y, a, axes, keepdims):
     """Which entries are the extremum (where there are NaNs, they are), and how many."""
     y = expand(y, shape_of(a), axes, keepdims)
-    chosen = np.where(np.isnan(y), np.isnan(a), np.equal(a, y))
+    chosen = np.equal(a, y)
+    if not is_plain(y) or np.isnan(y).any():
+        chosen = np.where(np.isnan(y), np.isnan(a), chosen)
     return chosen, np.sum(chosen, axis=axes, keepdims=keepdims, dtype=real_dtype(a))
 
 
@@ -318,7 +329,7 @@ def _scale(a, axes, ddof):
 
 
 def _deviation(a, axes):
-    return a - np.mean(a, axis=axes, keepdims=True)
+    return a - (_mean if is_plain(a) else np.mean)(a, axes, keepdims=True)
 
 
 def _along(u, t, axes, keepdims):
@@ -336,9 +347,9 @@ def _var_vjp(wants, g, _y, a, axes, keepdims, ddof):
 
 
 def _std_slope(y, a, axes, keepdims):
-    # deviations over the deviation; 0 where that is 0
+    # single deviations over the standard deviation; flat, to every order, where that is 0
     y = expand(y, shape_of(a), axes, keepdims)
-    return _deviation(a, axes) / np.where(np.equal(y, 0), 1, y)
+    return _deviation(a, axes) / np.where(np.equal(y, 0), np.inf, y)
 
 
 def _std_jvp(ts, y, a, axes, keepdims, ddof):

@@ -1,5 +1,4 @@
-"""Shape: reshape, transpose, broadcast, flip, roll, diagonals, casts, copies, and what is known of an array without its
-values.
+"""Shape: reshape, transpose, broadcast, flip, roll, casts, copies, and what is known of an array without its values.
 
 Axes in params are negative, shapes are complete (no -1), so that a batch axis in front changes nothing but a shape.
 """
@@ -10,13 +9,60 @@ import numpy as np
 
 from ..core.errors import DTypeError, ShapeError
 from ..core.errors import where as at
-from ..core.op import Op, bind
-from ..core.op import shape as shape_of
-from ..core.tensor import Tensor, concrete, is_tensor, untracked
+from ..core.op import Op, bind, explain
+from ..core.op import shape as _shape_of
+from ..core.tensor import Flat, Tensor, concrete, is_tensor, untracked
 from ..core.tuples import SPREAD
 from ..core.types import Array, typeof
-from ..traces.reverse import unary
+from ..traces import reverse
 from .kinds import as_array, axes_from_end, axis_from_end, cast, implements, linear, unbroadcast
+
+_ndarray = np.ndarray
+_new = object.__new__
+
+
+def shape_of(x):
+    """The shape of an array, number or tensor; quick for a tensor on one tape."""
+    if type(x) is Flat:
+        x = x.value
+    return x.shape if type(x) is _ndarray else _shape_of(x)
+
+
+def _quick(op, f, name, back):
+    """The entry of an op of one array and one param, which makes its node by hand, as `reverse.unary` does.
+
+    f(a, param) for an array a; back(g, shape of a, param) is the cotangent.
+    """
+
+    def pull(g, node):
+        return back(g, node[4], node[5])
+
+    class Rule:  # the op as the walks that use rules see it: what the node keeps are its arguments
+        record = None
+
+        @staticmethod
+        def vjp(wants, g, _y, shape, param):
+            return back(g, shape, param), None
+
+    Rule.name = op.name
+    reverse.FAST[pull] = (Rule, (True, False))
+
+    def entry(x, param):
+        if type(x) is Flat and not reverse.SLOW:
+            a = x.value
+            if type(a) is _ndarray:
+                try:
+                    y = f(a, param)
+                except Exception as error:
+                    raise explain(error, op, (a,))
+                t = _new(Flat)
+                t.value = y
+                t.trace = tape = x.trace
+                t.info = [tape.next(), pull, x.info, None, a.shape, param]
+                return t
+        return bind(op, x, **{name: param})
+
+    return entry
 
 
 def case(rng, *dims, **params):
@@ -45,12 +91,18 @@ _transpose = linear(
 )
 
 
+_reshaped = _quick(_reshape, _ndarray.reshape, "shape", lambda g, shape, _: np.reshape(g, shape))
+
+
 def _inverse(axes):
     n = len(axes)
     out = [0] * n
     for i, axis in enumerate(axes):
         out[axis + n] = i - n
     return tuple(out)
+
+
+_transposed = _quick(_transpose, _ndarray.transpose, "axes", lambda g, _, axes: np.transpose(g, _inverse(axes)))
 
 
 def _broadcast_batch(size, batched, x, shape):
@@ -86,41 +138,6 @@ _roll = linear(
     sample=lambda rng: [case(rng, 5, shift=(2,), axes=(-1,)), case(rng, 2, 3, shift=(1, -2), axes=(-2, -1))],
 )
 
-# The diagonals of the last two axes, and their transpose: a matrix that is zero off its diagonal.
-
-
-def _put_diagonal(x, offset, shape):
-    x = np.asarray(x)
-    out = np.zeros(x.shape[:-1] + shape, x.dtype)
-    i = np.arange(x.shape[-1])
-    out[..., i + max(-offset, 0), i + max(offset, 0)] = x
-    return out
-
-
-def _diagonal_type(x, offset):
-    rows, columns = x.shape[-2:]
-    n = max(min(rows - max(-offset, 0), columns - max(offset, 0)), 0)
-    return Array((*x.shape[:-2], n), x.dtype)
-
-
-_diagonal = linear(
-    "diagonal",
-    lambda x, offset: np.diagonal(x, offset, -2, -1),
-    lambda g, _x, offset: bind(_diagonal_matrix, g, offset=offset, shape=_x.shape[-2:]),
-    type=_diagonal_type,
-    batch=lambda size, batched, x, offset: bind(_diagonal, x, offset=offset),
-    sample=lambda rng: [case(rng, 3, 3, offset=0), case(rng, 2, 4, offset=1), case(rng, 2, 3, 2, offset=-1)],
-)
-
-_diagonal_matrix = linear(
-    "diagonal_matrix",
-    _put_diagonal,
-    lambda g, _x, offset, shape: np.diagonal(g, offset, -2, -1),
-    type=lambda x, offset, shape: Array((*x.shape[:-1], *shape), x.dtype),
-    batch=lambda size, batched, x, offset, shape: bind(_diagonal_matrix, x, offset=offset, shape=shape),
-    sample=lambda rng: [case(rng, 3, offset=0, shape=(3, 3)), case(rng, 2, 2, offset=-1, shape=(3, 2))],
-)
-
 # Casting to integers or booleans ends the derivative.
 
 _astype = Op(
@@ -142,7 +159,7 @@ _copy = linear(
     batch=lambda size, batched, x: bind(_copy, x),
     sample=lambda rng: [case(rng, 2, 3)],
 )
-_copied = unary(_copy, _copy.eval, (False, False), lambda g, y, x: g)
+_copied = reverse.unary(_copy, _copy.eval, (False, False), lambda g, y, x: g)
 _copied.op = _copy
 
 # What is known without values
@@ -236,6 +253,8 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
 
 
 def as_shape(shape):
+    if type(shape) is tuple and all(type(n) is int for n in shape):
+        return shape
     try:
         return (shape.__index__(),)
     except (AttributeError, TypeError):
@@ -246,6 +265,8 @@ def _resolve(shape, have):
     """A complete shape: -1 replaced by what is left."""
     want = as_shape(shape)
     count = math.prod(have)
+    if -1 not in want and math.prod(want) == count and min(want, default=0) >= 0:
+        return want
     known = math.prod(n for n in want if n != -1)
     if want.count(-1) > 1:
         raise ShapeError(f"can only specify one unknown dimension, not shape {want}{at()}")
@@ -261,14 +282,15 @@ def reshape(a, /, shape, order="C", *, copy=None):
     a = as_array(a)
     shape = _resolve(shape, shape_of(a))
     if order == "F":
-        return transpose(bind(_reshape, transpose(a), shape=shape[::-1]))
-    return bind(_reshape, a, shape=shape)
+        return transpose(_reshaped(transpose(a), shape[::-1]))
+    return _reshaped(a, shape)
 
 
 @implements(np.ravel)
 def ravel(a, order="C"):
     """a as one axis. As `numpy.ravel`; order "K" and "A" mean "C"."""
-    return reshape(a, -1, order)
+    a = as_array(a)
+    return a if is_tensor(a) and len(shape_of(a)) == 1 else reshape(a, -1, order)
 
 
 @implements(np.transpose)
@@ -276,10 +298,12 @@ def transpose(a, axes=None):
     """a with its axes permuted, by default reversed. As `numpy.transpose`."""
     a = as_array(a)
     n = len(shape_of(a))
-    axes = tuple(range(-1, -n - 1, -1)) if axes is None else tuple(axis_from_end(i, n) for i in axes)
+    if axes is None:
+        return _transposed(a, tuple(range(-1, -n - 1, -1)))
+    axes = tuple(axis_from_end(i, n) for i in axes)
     if sorted(axes) != list(range(-n, 0)):
         raise ShapeError(f"axes don't match array of {n} axes: {axes}{at()}")
-    return bind(_transpose, a, axes=axes)
+    return _transposed(a, axes)
 
 
 permute_dims = transpose
@@ -301,7 +325,7 @@ def swapaxes(a, axis1, axis2):
     i, j = axis_from_end(axis1, n), axis_from_end(axis2, n)
     order = list(range(-n, 0))
     order[i], order[j] = order[j], order[i]
-    return bind(_transpose, a, axes=tuple(order))
+    return _transposed(a, tuple(order))
 
 
 @implements(np.moveaxis)
@@ -317,7 +341,7 @@ def moveaxis(a, source, destination):
     order = [i for i in range(-n, 0) if i not in source]
     for d, s in sorted(zip(destination, source, strict=True)):
         order.insert(d + n, s)
-    return bind(_transpose, a, axes=tuple(order))
+    return _transposed(a, tuple(order))
 
 
 @implements(np.rollaxis)
@@ -339,7 +363,7 @@ def expand_dims(a, axis):
     n = len(s) + (len(axis) if isinstance(axis, (tuple, list)) else 1)
     new = axes_from_end(axis, n)
     rest = iter(s)
-    return bind(_reshape, a, shape=tuple(1 if i in new else next(rest) for i in range(-n, 0)))
+    return _reshaped(a, tuple(1 if i in new else next(rest) for i in range(-n, 0)))
 
 
 @implements(np.squeeze)
@@ -352,7 +376,7 @@ def squeeze(a, axis=None):
         raise ShapeError(
             f"cannot select an axis to squeeze out which has size not equal to one: axis {axis} of shape {s}{at()}"
         )
-    return bind(_reshape, a, shape=tuple(n for i, n in enumerate(s, -len(s)) if i not in axes))
+    return _reshaped(a, tuple(n for i, n in enumerate(s, -len(s)) if i not in axes))
 
 
 @implements(np.broadcast_to)
@@ -366,7 +390,7 @@ def broadcast_to(array, shape, subok=False):
     return bind(_broadcast_to, array, shape=shape)
 
 
-SPREAD.append(lambda size, x: broadcast_to(x, (size, *shape_of(x))))
+SPREAD[Array] = lambda size, x: broadcast_to(x, (size, *shape_of(x)))
 
 
 @implements(np.broadcast_arrays)
@@ -441,6 +465,8 @@ def roll(a, shift, axis=None):
     a = as_array(a)
     if axis is None:
         return reshape(roll(ravel(a), shift, 0), shape_of(a))
+    if type(axis) is int and type(shift) is int:
+        return bind(_roll, a, shift=(shift,), axes=(axis_from_end(axis, len(shape_of(a))),))
     shifts: dict = {}
     for s, i in zip(*(np.atleast_1d(v).tolist() for v in np.broadcast_arrays(shift, axis)), strict=True):
         i = axis_from_end(i, len(shape_of(a)))
@@ -460,49 +486,6 @@ def repeat(a, repeats, axis=None):
     n = repeats.item()
     x = broadcast_to(reshape(a, (*s[: i + 1], 1, *s[i + 1 :])), (*s[: i + 1], n, *s[i + 1 :]))
     return reshape(x, (*s[:i], s[i] * n, *s[i + 1 :]))
-
-
-# Diagonals and triangles
-
-
-@implements(np.diagonal)
-def diagonal(a, offset=0, axis1=0, axis2=1):
-    """The diagonals of the matrices in two axes, as the last axis. As `numpy.diagonal`."""
-    if ndim(a) < 2:
-        raise ShapeError(f"diag requires an array of at least two dimensions, not shape {shape(a)}{at()}")
-    return bind(_diagonal, moveaxis(a, (axis1, axis2), (-2, -1)), offset=offset.__index__())
-
-
-@implements(np.diag)
-def diag(v, k=0):
-    """The matrix with this diagonal, or the diagonal of this matrix. As `numpy.diag`."""
-    v = as_array(v)
-    s = shape_of(v)
-    if len(s) == 1:
-        return bind(_diagonal_matrix, v, offset=k.__index__(), shape=(s[0] + abs(k),) * 2)
-    if len(s) != 2:
-        raise ShapeError(f"Input must be 1- or 2-d, not of shape {tuple(s)}{at()}")
-    return diagonal(v, k)
-
-
-@implements(np.diagflat)
-def diagflat(v, k=0):
-    """The matrix whose diagonal is the flattened v. As `numpy.diagflat`."""
-    return diag(ravel(v), k)
-
-
-@implements(np.tril)
-def tril(m, k=0):
-    """m with zeros above the k-th diagonal. As `numpy.tril`."""
-    m = as_array(m)
-    return np.where(np.tri(*shape_of(m)[-2:], k=k, dtype=bool), m, np.zeros(1, typeof(m).dtype))
-
-
-@implements(np.triu)
-def triu(m, k=0):
-    """m with zeros below the k-th diagonal. As `numpy.triu`."""
-    m = as_array(m)
-    return np.where(np.tri(*shape_of(m)[-2:], k=k - 1, dtype=bool), np.zeros(1, typeof(m).dtype), m)
 
 
 # Casts and copies
@@ -543,15 +526,14 @@ def _install():
         return args[0] if len(args) == 1 else args
 
     method("reshape")(lambda x, *shape, order="C", copy=None: reshape(x, several(shape), order))
-    method("ravel")(lambda x, order="C": reshape(x, -1, order))
+    method("ravel")(lambda x, order="C": ravel(x, order))
     method("flatten")(lambda x, order="C": copy(reshape(x, -1, order)))
     method("transpose")(lambda x, *axes: transpose(x, several(axes) if axes else None))
-    method("swapaxes")(swapaxes)
+    method("swapaxes")(lambda x, axis1, axis2: swapaxes(x, axis1, axis2))
     method("squeeze")(lambda x, axis=None: squeeze(x, axis))
     method("astype")(lambda x, dtype, order="K", casting="unsafe", subok=True, copy=True: astype(x, dtype, copy=copy))
     method("copy")(lambda x, order="C": copy(x))
     method("repeat")(lambda x, repeats, axis=None: repeat(x, repeats, axis))
-    method("diagonal")(lambda x, offset=0, axis1=0, axis2=1: diagonal(x, offset, axis1, axis2))
     Tensor.T = property(transpose)
     Tensor.mT = property(matrix_transpose)
     Tensor.flat = property(lambda x: reshape(x, -1), doc="The elements in order, to read: x.flat[i], for e in x.flat.")

@@ -9,10 +9,10 @@ import numpy as np
 from ..core.errors import MissingRuleError, MutationError
 from ..core.errors import where as at
 from ..core.op import Op, bind, is_plain
-from ..core.op import shape as shape_of
 from ..core.tensor import Tensor, concrete, is_tensor, untracked
 from ..core.types import Array, typeof
 from .kinds import as_array, axes_from_end, axis_from_end, implements, no_out
+from .shape import shape_of
 from .take import take, take_along_axis
 
 _INTP = np.dtype(np.intp)

@@ -1,22 +1,23 @@
-"""Special functions that need NumPy alone: sinc and i0 with all their derivatives, and the family of the logistic function.
+"""Special functions that need NumPy alone: sinc and i0 with all their derivatives, the family of the logistic function.
 
 SciPy's are in `scipy_special`, which is filled when the first of them meets a tensor.
 """
 
 import math
+import sys
 
 import numpy as np
 
+from ..core.tensor import LAZY
 from .activation import sigmoid
-from .elementary import exp
-from .kinds import elementwise, implements
+from .kinds import elementwise, implements, weakly
 
-# sinc and i0 are integrals of cos and exp over an interval, and so are all their derivatives: one op serves every order.
-# The order is an argument without derivative.
+# sinc and i0 are integrals of cos and exp over an interval, and so are all their derivatives: one op serves every
+# order. The order is an argument without derivative.
 
 
-def _whole(rng, shape=(3,), k=2, scale=3.0):
-    return [((scale * rng.normal(size=shape), n), {}) for n in range(k + 1)]
+def _orders(rng):
+    return [((3 * rng.normal(size=3), k), {}) for k in range(3)]
 
 
 def _nodes(n):
@@ -34,8 +35,8 @@ _WAVES = (np.sin, np.cos, lambda u: -np.sin(u), lambda u: -np.cos(u))
 def _sine_quotient(u, k):
     """The k-th derivative of sin(u) / u.
 
-    Small u: the integral of t^k cos(u t + k pi / 2) over [0, 1]. Large u: from u f = sin u, differentiated k times, upwards
-    in k: each step multiplies errors by k / u.
+    Small u: the integral of t^k cos(u t + k pi / 2) over [0, 1]. Large u: from u f = sin u, differentiated k times,
+    upwards in k: each step multiplies errors by k / u.
     """
     u = np.asarray(u)
     kind = u.dtype if u.dtype.kind in "fc" else np.dtype(np.float64)
@@ -56,15 +57,19 @@ def _sine_quotient(u, k):
     return y.astype(kind)[()]
 
 
-sine_quotient = elementwise("sine_quotient", _sine_quotient, lambda _y, u, k: sine_quotient(u, k + 1), None, sample=_whole)
+sine_quotient = elementwise("sine_quotient", _sine_quotient, lambda _y, u, k: sine_quotient(u, k + 1), None,
+                            sample=_orders)  # fmt: skip
 sinc = elementwise("sinc", np.sinc, lambda _y, x: math.pi * sine_quotient(math.pi * x, 1))
 implements(np.sinc)(sinc)
 
 
 def _bessel_i0(x, k):
     """The k-th derivative of I0(x): (2 / pi) times the integral of cos(t)^k cosh(x cos t), or sinh for odd k, over
-    [0, pi / 2], by the trapezoidal rule, which converges geometrically on periodic functions."""
+    [0, pi / 2], by the trapezoidal rule, which converges geometrically on periodic functions.
+    """
     x = np.asarray(x)
+    if x.dtype.kind == "c":
+        raise TypeError("i0 not supported for complex values")
     kind = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
     x = x.astype(np.result_type(kind, np.float64))
     finite = np.abs(x[np.isfinite(x)])
@@ -83,7 +88,7 @@ def _i0(x):
     return np.i0(x)[()]
 
 
-bessel_i0 = elementwise("bessel_i0", _bessel_i0, lambda _y, x, k: bessel_i0(x, k + 1), None, sample=_whole)
+bessel_i0 = elementwise("bessel_i0", _bessel_i0, lambda _y, x, k: bessel_i0(x, k + 1), None, sample=_orders)
 i0 = elementwise("i0", _i0, lambda _y, x: bessel_i0(x, 1), ufunc=np.i0)
 implements(np.i0)(i0)
 
@@ -108,7 +113,7 @@ logit = elementwise("logit", _logit, lambda _y, p: 1 / (p * (1 - p)), domain=((0
 def _times_log(log):
     def f(x, y):
         with np.errstate(all="ignore"):
-            return np.where(np.equal(x, 0) & ~np.isnan(y), 0, x * log(y))[()]
+            return np.where(np.equal(x, 0) & ~np.isnan(y), 0, x * weakly(log, y))[()]
 
     return f
 
@@ -119,7 +124,16 @@ def _ratio(x, y):
     return np.where(zero, 0, x / np.where(zero, 1, y))
 
 
-xlogy = elementwise("xlogy", _times_log(np.log), lambda _v, _x, y: np.log(y), lambda _v, x, y: _ratio(x, y),
+xlogy = elementwise("xlogy", _times_log(np.log), lambda _v, _x, y: weakly(np.log, y), lambda _v, x, y: _ratio(x, y),
                     domain=((-2, 2), (0.2, 3)))  # fmt: skip
-xlog1py = elementwise("xlog1py", _times_log(np.log1p), lambda _v, _x, y: np.log1p(y), lambda _v, x, y: _ratio(x, 1 + y),
-                      domain=((-2, 2), (-0.5, 3)))  # fmt: skip
+xlog1py = elementwise("xlog1py", _times_log(np.log1p), lambda _v, _x, y: weakly(np.log1p, y),
+                      lambda _v, x, y: _ratio(x, 1 + y), domain=((-2, 2), (-0.5, 3)))  # fmt: skip
+
+
+def register_scipy():
+    """Give SciPy's special functions their rules, if it is there: called when a ufunc without rule meets a tensor."""
+    if "scipy.special" in sys.modules:
+        from . import scipy_special  # noqa: F401
+
+
+LAZY.append(register_scipy)

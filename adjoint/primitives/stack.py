@@ -3,24 +3,9 @@
 import numpy as np
 
 from ..core.op import Op, bind
-from ..core.types import TYPEOF, Array, Stack
-
-
-class StackValue:
-    """A stack at run time: the values of the steps, and their type. masks: for a batch whose lanes stop at different steps."""
-
-    __slots__ = ("elem", "items", "masks")
-
-    def __init__(self, items, elem, masks=None):
-        self.items = items
-        self.elem = elem
-        self.masks = masks
-
-    def __add__(self, other):
-        return StackValue([a + b for a, b in zip(self.items, other.items, strict=True)], self.elem, self.masks)
-
-
-TYPEOF[StackValue] = lambda s: Stack(s.elem, s.masks is not None)
+from ..core.tuples import SPREAD
+from ..core.types import Array, Stack, StackValue
+from ..traces.derive import lift
 
 
 def zeros_of(stack):
@@ -38,9 +23,39 @@ def masks_of(stack):
     return bind(_masks, stack)
 
 
+def spread_stack(size, stack):
+    """A stack whose steps are repeated along a new leading axis."""
+    return bind(_spread, stack, size=size)
+
+
+def _zeros_like(x):
+    return StackValue([_zeros_like(e) for e in x.items], x.elem, x.masks) if type(x) is StackValue else np.zeros_like(x)
+
+
+def _spread_steps(s, size):
+    steps = [_spread_steps(x, size) if type(x) is StackValue else np.broadcast_to(x, (size, *np.shape(x))) for x in s.items]
+    return StackValue(steps, lift(s.elem, size), s.masks)
+
+
+_spread = Op(
+    "stack_spread",
+    _spread_steps,
+    kind="control",
+    type=lambda s, size: lift(s, size),
+    jvp=lambda ts, y, s, size: bind(_spread, ts[0], size=size),
+    vjp=lambda wants, g, _y, _s, size: (bind(_sum_lanes, g),),
+)
+_sum_lanes = Op(
+    "stack_sum_lanes",
+    lambda s: StackValue([np.sum(x, axis=0) for x in s.items], Array(s.elem.shape[1:], s.elem.dtype)),
+    kind="control",
+    type=lambda s: Stack(Array(s.elem.shape[1:], s.elem.dtype)),
+    jvp=lambda ts, y, s: bind(_sum_lanes, ts[0]),
+    vjp=lambda wants, g, _y, _s: (bind(_spread, g, size=_s.elem.shape[0]),),
+)
 _zeros = Op(
     "stack_zeros",
-    lambda s: StackValue([np.zeros_like(x) for x in s.items], s.elem, s.masks),
+    _zeros_like,
     kind="control",
     type=lambda s: s,
     batch=lambda size, batched, s: bind(_zeros, s),
@@ -67,3 +82,4 @@ _masks = Op(
     kind="control",
     type=lambda s: Stack(Array(s.elem.shape[:1], np.dtype(bool))),
 )
+SPREAD[Stack] = spread_stack

@@ -5,11 +5,11 @@ All is composed from indexing and `where`.
 
 import numpy as np
 
-from ..core.op import shape as shape_of
 from ..core.tensor import Tensor, concrete, untracked
 from ..core.types import typeof
 from .index import getitem
 from .kinds import as_array, axis_from_end, implements, no_out
+from .shape import shape_of
 
 _ALL = slice(None)
 

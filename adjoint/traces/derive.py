@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.tensor import is_tensor, make
 from ..core.tuples import spread
-from ..core.types import Array, Stack, Tuple, typeof
+from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from .batch import Batch
 from .capture import Capture, capture
 from .forward import Dual
@@ -31,6 +31,8 @@ def zeros(t):
     """Zeros of a type."""
     if type(t) is Tuple:
         return tuple(map(zeros, t.elems))
+    if type(t) is Stack:
+        return StackValue([], t.elem)
     return np.zeros(t.shape, t.dtype)[()]
 
 
@@ -112,9 +114,12 @@ def _vjp_graphs(graph, wants):
     return forward, backward, tuple(needs)
 
 
-def batch_graph(graph, size, batched, all_out=False):
-    """(graph over batches, which outputs are batched). all_out: repeat the unbatched ones, so that all are."""
-    key = ("batch", size, batched, all_out)
+def batch_graph(graph, size, batched, all_out=False, types=None):
+    """(graph over batches, which outputs are batched). all_out: repeat the unbatched ones, so that all are.
+
+    types: those of the batched inputs, where a stack among them may be ragged.
+    """
+    key = ("batch", size, batched, all_out, types)
     if key not in graph.cache:
         flags: list = []
 
@@ -126,7 +131,8 @@ def batch_graph(graph, size, batched, all_out=False):
             flags[:] = [m or all_out for m in mine]
             return [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
 
-        types = [lift(v.type, size) if b else v.type for v, b in zip(graph.inputs, batched, strict=True)]
+        if types is None:
+            types = [lift(v.type, size) if b else v.type for v, b in zip(graph.inputs, batched, strict=True)]
         derived = capture(run, *types, name=f"batch_{graph.name}")
         graph.cache[key] = derived, tuple(flags)
     return graph.cache[key]

@@ -237,7 +237,7 @@ def _add(grads, owned, k, g):
         else:
             grads[k] = g.into(v)
     else:
-        grads[k] = v + g
+        grads[k] = g + v if isinstance(g, Partial) else v + g  # a Partial knows how to join a tensor
         owned.add(k)
 
 

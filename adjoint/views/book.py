@@ -1,6 +1,6 @@
 """`adjoint book`: run the pages of book/, cell by cell, check each value, write the pictures.
 
-A page is Markdown with cells (```{code-cell} python). What is checked: that no cell raises; each `assert`; and what a
+A page is Markdown with cells (```{code-cell} python, or ```python where the page is only shown, not run, by Sphinx). What is checked: that no cell raises; each `assert`; and what a
 cell shows, where it ends with lines `# -> ...` that say so. All of a page runs in one namespace, under the page's own
 name and line numbers, so that an error points into the page. Knows nothing of the package: pages import it themselves.
 """
@@ -51,7 +51,10 @@ class Cell:
         self.lines = lines if first is None else lines[:first]
         self.source = "\n".join(self.lines).rstrip()
         # empty lines in front keep the page's line numbers in errors
-        self.tree = ast.parse("\n" * (self.start - 1) + self.source, str(page.path))
+        try:
+            self.tree = ast.parse("\n" * (self.start - 1) + self.source, str(page.path))
+        except SyntaxError as error:
+            raise PageError(f"{page.name}:{error.lineno}: {error.msg}") from None
 
 
 class Page:
@@ -63,10 +66,11 @@ class Page:
         self.parts: list = []
         self.cells: list = []
         fence, body, start = "", [], 0
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
+        self.text = self.path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(self.text, 1):
             if fence:
                 if line.strip() == fence:
-                    if body[0].startswith("{code-cell}"):
+                    if body[0].startswith("{code-cell}") or body[0] == "python":
                         self.cells.append(Cell(self, len(self.cells) + 1, body[1:], start + 1))
                         self.parts.append(self.cells[-1])
                     fence = ""
@@ -80,6 +84,10 @@ class Page:
                 self.parts.append((len(line) - len(text), text.strip()))
         if fence:
             raise PageError(f"{self.name}:{start}: this cell is not closed")
+
+    def line(self, number):
+        """The text of a line."""
+        return self.text[number - 1]
 
 
 def pages(folder, lang):
@@ -112,6 +120,7 @@ def run_cell(cell, namespace, out):
     try:
         with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown), warnings.catch_warnings():
             warnings.simplefilter("always")
+            warnings.showwarning = _warned
             for i, node in enumerate(cell.tree.body):
                 if isinstance(node, ast.Assert):
                     outcome.checks.append((node.lineno, _assertion(node, cell, namespace)))
@@ -120,7 +129,7 @@ def run_cell(cell, namespace, out):
                     if value is not None:
                         print(repr(value))
                 else:
-                    exec(_compiled(ast.Module([node], []), cell, "exec"), namespace)
+                    outcome.checks += _statement(node, cell, namespace)
     except Exception as error:
         outcome.raised = True
         missing = _missing(error)
@@ -135,6 +144,10 @@ def run_cell(cell, namespace, out):
         outcome.checks.append((cell.expected_line, wrong))
     outcome.pictures = _pictures(cell, value, out)
     return outcome
+
+
+def _warned(message, category, filename, lineno, file=None, line=None):
+    print(f"{os.path.basename(filename)}:{lineno}: {category.__name__}: {message}")
 
 
 def _compiled(tree, cell, mode):
@@ -163,6 +176,21 @@ def _assertion(node, cell, namespace):
         return "\n".join(rows)
 
 
+def _statement(node, cell, namespace):
+    """Run a statement: the checks in it, which are the asserts of a loop, `if`, `with` or `try`."""
+    blocks = (ast.For, ast.While, ast.If, ast.With, ast.Try)
+    parts = ast.walk(node) if isinstance(node, blocks) else ()
+    inside = [part.lineno for part in parts if isinstance(part, ast.Assert)]
+    try:
+        exec(_compiled(ast.Module([node], []), cell, "exec"), namespace)
+    except AssertionError as error:
+        if not inside:
+            raise
+        line, text = _where(error, cell)
+        return [(line, f"does not hold: {cell.page.line(line).strip()}" + (f"\n  {error}" if error.args else ""))]
+    return [(line, "") for line in inside]
+
+
 def _agree(expected, got):
     """The same text, up to blanks at the ends of lines; `...` stands for anything."""
     want = "\n".join(line.rstrip() for line in expected.splitlines()) + "\n"
@@ -174,7 +202,7 @@ def _agree(expected, got):
 def _difference(expected, got):
     want = "\n  ".join(expected.splitlines())
     have = "\n  ".join(got.splitlines()) or "nothing"
-    return f"the page says\n  {want}\nbut the cell shows\n  {have}"
+    return f"the cell does not show what the page says\n  {want}\nbut\n  {have}"
 
 
 def _where(error, cell):
@@ -276,7 +304,7 @@ def run(lang="all", out=None, book=None) -> int:
         if lang != "all" and lang not in LANGUAGES:
             raise PageError(f"there is no book in {lang!r}; there is: {', '.join(LANGUAGES)}, all")
         chosen = [(code, pages(folder, code)) for code in (LANGUAGES if lang == "all" else (lang,))]
-    except (PageError, SyntaxError) as error:
+    except PageError as error:
         print(f"adjoint book: {error}", file=sys.stderr)
         return 2
     out = Path(out) if out is not None else folder / "_out"

@@ -69,7 +69,7 @@ def axes(save):
             return Figure().subplots()
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise PlotError('ad.plot needs matplotlib, which is not installed: python -m pip install "adjoint[plot]"') from error
+        raise PlotError('ad.plot needs matplotlib, which is not here: python -m pip install "adjoint[plot]"') from error
     return plt.subplots()[1]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import ReleasedError, user_frame, where
-from ..core.op import Trace, bind, is_plain
+from ..core.op import Op, Trace, bind, is_plain
 from ..core.tensor import is_tensor, make, peek, untracked
-from ..core.tuples import Partial
+from ..core.tuples import Partial, Parts
 from ..core.types import Array, Stack, Tuple, typeof
 from ..traces import reverse
 from ..traces.graph import Const
@@ -59,7 +59,7 @@ class Row:
 class Record:
     """All rows, oldest first, and which of them are the result."""
 
-    __slots__ = ("again", "backward", "outputs", "rows", "saved", "serials", "title", "what")
+    __slots__ = ("again", "backward", "outputs", "read", "rows", "serials", "title", "what")
 
     def __init__(self, title, rows, outputs, what="", again=None):
         self.title = title
@@ -69,7 +69,7 @@ class Record:
         self.again = again  # (f, args, kwargs), where a function was run
         self.serials = {row.node[0]: i for i, row in enumerate(rows) if row.node is not None}
         self.backward: dict = {}  # op name -> how often the backward pass applies it
-        self.saved = 0
+        self.read = 0  # bytes of forward values that the backward pass reads
         if what:
             fill_totals(self)
 
@@ -130,34 +130,65 @@ def opened(node):
     else:
         op, wants = reverse.FAST[pull]
         args, params = node[4:], {}
+        if type(op) is not Op:  # a node made by hand, which keeps other things than arguments
+            op = _stand_in(op)
         parents = [parents if w else None for w in wants] if type(parents) is list else list(parents)
     return op, [p is not None for p in parents], parents, y, args, params
+
+
+def _stand_in(rule):
+    """An Op that pulls back as the rule does; its value is `rule.eval(x, *what the node keeps)`, if there is one."""
+    if rule not in _stand_ins:
+        _stand_ins[rule] = Op(rule.name, getattr(rule, "eval", None), kind="quick", vjp=rule.vjp, register=False)
+    return _stand_ins[rule]
+
+
+_stand_ins: dict = {}
 
 
 # Totals and costs: one walk back that keeps what the ordinary walk throws away
 
 
 class Counter(Trace):
-    """Counts the ops that are applied to its tensors; otherwise they behave as their values do."""
+    """Counts the ops that are applied to its tensors, which behave as their values do; notes which of them are read."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("counts", "read")
 
-    def __init__(self, counts):
+    def __init__(self):
         super().__init__()
-        self.counts = counts
+        self.counts = {}  # op name -> how often
+        self.read = set()  # ids of tensors
 
     def process(self, op, args, params):
+        self.read.update(map(id, args))
         y = bind(op, *[a.value if is_tensor(a) and a.trace is self else a for a in args], **params)
         if op.kind != "tuple":
             name = "multiply" if op.name == "strong_mul" else op.name
             self.counts[name] = self.counts.get(name, 0) + 1
         return make(y, self, None)
 
+    def concrete(self, tensor, why):
+        self.read.add(id(tensor))
+        return tensor.value
+
     def holds(self, tensor):
         return False
 
-    def wrap(self, x):
-        return make(x, self, None) if isinstance(x, (np.ndarray, np.generic, float)) or is_tensor(x) else x
+    def wrap(self, x, made=None):
+        """A value that counts; numbers that are part of the program, such as the 2 in x ** 2, stay as they are.
+
+        made: {id of the tensor: x} is filled.
+        """
+        if type(x) is tuple:
+            return tuple(self.wrap(e, made) for e in x)
+        if type(x) is Parts:
+            return Parts(self.wrap(e, made) for e in x.parts)
+        if not isinstance(x, (np.ndarray, np.generic, float)) and not is_tensor(x):
+            return x
+        t = make(x, self, None)
+        if made is not None:
+            made[id(t)] = (x, t)
+        return t
 
 
 def fill_totals(record):
@@ -175,10 +206,8 @@ def fill_totals(record):
                 continue
             op, wants, parents, y, args, params = opened(row.node)
             back = op.vjp(wants, g, y, *args, **params)
-            _count(record.backward, op, wants, g, y, args, params)
-            for x in (y, *args):
-                if isinstance(x, (np.ndarray, np.generic)):
-                    kept[id(x)] = x
+            for x in _count(record.backward, op, wants, g, y, args, params):
+                kept[id(x)] = x
             for p, e in zip(parents, back, strict=False):
                 if p is None or e is None:
                     continue
@@ -188,18 +217,21 @@ def fill_totals(record):
                     record.backward["add"] = record.backward.get("add", 0) + 1
                 else:
                     found[j] = e
-    record.saved = sum(x.nbytes for x in kept.values())
+    record.read = sum(np.asarray(x).nbytes for x in kept.values())
 
 
 def _count(counts, op, wants, g, y, args, params):
-    """Apply the vjp rule once more, on values that count what is done with them."""
-    counter = Counter({})
+    """Apply a vjp rule once more, on values that count what is done with them. Returns the forward values it reads."""
+    counter = Counter()
+    made: dict = {}
     try:
-        op.vjp(wants, counter.wrap(g), counter.wrap(y), *map(counter.wrap, args), **params)
-    except Exception:  # a rule that wants plain arrays counts as one operation
+        op.vjp(wants, counter.wrap(g), *[counter.wrap(v, made) for v in (y, *args)], **params)
+        made = {k: v for k, v in made.items() if k in counter.read}
+    except Exception:  # a rule that wants plain arrays counts as one operation that reads all
         counter.counts = {op.name: 1}
     for name, n in counter.counts.items():
         counts[name] = counts.get(name, 0) + n
+    return [v for v, _ in made.values() if is_plain(v)]
 
 
 # A function, run once
@@ -281,7 +313,8 @@ def of_function(f, args, kwargs):
             outputs.append(index[node[0]])
             real = real and type(rows[outputs[-1]].type) is Array and rows[outputs[-1]].type.dtype.kind == "f"
     outputs = list(dict.fromkeys(outputs))
-    return Record(getattr(f, "__name__", type(f).__name__), rows, outputs, _what(rows, outputs) if real else "", (f, args, kwargs))
+    title = getattr(f, "__name__", type(f).__name__)
+    return Record(title, rows, outputs, _what(rows, outputs) if real else "", (f, args, kwargs))
 
 
 def floating(x):
@@ -315,9 +348,10 @@ def _names(f, n):
 
 
 def of_tensor(x):
-    """The Record of the graph behind a tensor. Values that were not kept are computed again where their inputs are known."""
+    """The Record of the graph behind a tensor. Values that were not kept are computed again from those that were."""
     if x.trace is None or not isinstance(x.trace, reverse.Tape):
-        return Record("tensor", [Row(None, "constant", type=typeof(x), value=x)], [0])
+        name = "constant" if x.trace is None else f"a tensor of a {type(x.trace).__name__}"
+        return Record("tensor", [Row(None, name, type=typeof(x), value=x)], [0])
     nodes = _below(x.info)
     lines = x.trace.lines if x.trace.lines is not None else trace.recent
     values = _known_values(nodes, lines)
@@ -336,12 +370,13 @@ def of_tensor(x):
                 (None, a if known(a) else UNKNOWN) if p is None else (index[p[0]], values.get(p[0], UNKNOWN))
                 for p, a in zip(parents, args, strict=True)
             ]
-            if k not in values and not op.effect and all(v is not UNKNOWN and is_plain(v) for _, v in row_args):
+            complete = all(v is not UNKNOWN and is_plain(v) for _, v in row_args)
+            if k not in values and complete and op.eval is not None and not op.effect:
                 with np.errstate(all="ignore"):
                     values[k] = op.eval(*[v for _, v in row_args], **params)
             value = values.get(k, UNKNOWN)
             kind = _type(value) or (y if isinstance(y, (Array, Tuple, Stack)) else None)
-            if kind is None and node[1] is not reverse.general:
+            if kind is None and node[1] is not reverse.general and op.kind == "elementwise":
                 kind = rows[next(i for i, _ in row_args if i is not None)].type  # the fast path keeps shape and dtype
             row = Row(op, op.name, row_args, params, kind, value, node)
             row.where = lines[k][1] if k in lines else ""
@@ -391,7 +426,7 @@ def _known_values(nodes, lines):
         elif known(y) and op.record is None:
             values[k] = y
         for p, a in zip(parents, args, strict=True):
-            if p is not None and known(a):
+            if p is not None and known(a) and op.kind != "quick":
                 values[p[0]] = a  # what was recorded counts, not what the leaf holds now
     return values
 
@@ -444,7 +479,7 @@ def count(f):
     """
 
     def counted(*args, **kwargs):
-        trace = Counter({})
+        trace = Counter()
 
         def wrap(x):
             if is_tensor(x) and x.trace is None:

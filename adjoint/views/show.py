@@ -8,6 +8,8 @@ import html
 import json
 import time
 
+import numpy as np
+
 from ..core.errors import DTypeError, defined
 from ..core.tensor import is_tensor, typeof
 from ..traces.graph import Graph
@@ -39,7 +41,7 @@ def show(x):
     if is_tensor(x):
         return Shown(_record.of_tensor(x))
     if not callable(x):
-        raise DTypeError(f"show takes a function, a tensor or a captured graph, not {x!r:.60}; call it as ad.show(f)(x)")
+        raise DTypeError(f"show takes a function, a tensor or a captured graph, not {x!r:.60}; write ad.show(f)(x)")
 
     def shown(*args, **kwargs):
         return Shown(_record.of_function(x, args, kwargs))
@@ -84,14 +86,20 @@ class Shown:
 
     def _repr_html_(self):
         text = html.escape(self.text())
-        return f'<div style="max-width:100%;overflow-x:auto">{self.svg}<details><summary>as text</summary><pre>{text}</pre></details></div>'
+        return (
+            f'<div style="max-width:100%;overflow-x:auto">{self.svg}'
+            f"<details><summary>as text</summary><pre>{text}</pre></details></div>"
+        )
 
     def save(self, path):
         """Write it to a file; the name's end decides: .svg, .html, .txt, .dot or .mmd. Returns the path."""
         end = str(path).rpartition(".")[2].lower()
         writers = {
             "svg": lambda: self.svg,
-            "html": lambda: f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>{html.escape(self._record.title)}</title>\n{self._repr_html_()}',
+            "html": lambda: (
+                '<!DOCTYPE html>\n<meta charset="utf-8">\n'
+                f"<title>{html.escape(self._record.title)}</title>\n{self._repr_html_()}\n"
+            ),
             "txt": lambda: self.text(None) + "\n",
             "dot": self.dot,
             "mmd": self.mermaid,
@@ -122,7 +130,8 @@ class Shown:
         lines = ["flowchart TD"]
         for i, label, parents in self._boxes():
             lines.append(f'  n{i}["{"<br/>".join(map(escape, label))}"]')
-            lines += [f'  n{p} -- "{escape(partial)}" --> n{i}' if partial else f"  n{p} --> n{i}" for p, partial in parents]
+            for p, partial in parents:
+                lines.append(f'  n{p} -- "{escape(partial)}" --> n{i}' if partial else f"  n{p} --> n{i}")
         return "\n".join(lines) + "\n"
 
     def _boxes(self):
@@ -160,7 +169,9 @@ class Cost:
         _, n, s = self.rows[0]
         lines = [f"{'':34} {'operations':>10} {'':>7} {'time':>10}"]
         for what, count, seconds in self.rows:
-            lines.append(f"{cut(what, 34):34} {count:10} {count / max(n, 1):6.1f}x {seconds * 1e6:7.1f} us {seconds / s:6.1f}x")
+            lines.append(
+                f"{cut(what, 34):34} {count:10} {count / max(n, 1):6.1f}x {seconds * 1e6:7.1f} us {seconds / s:6.1f}x"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -187,16 +198,15 @@ def expression(row, limit=48):
     """`multiply(%1, 2.0)`, or the name of an input."""
     if row.op is None:
         return row.name
-    words = [
-        f"%{i}" if i is not None else repr(v) if v is UNKNOWN else brief(v, 20) if typeof_scalar(v) else kind_of(v)
-        for i, v in row.args
-    ]
-    words += [f"{k}={parameter(v)}" for k, v in row.params.items() if v is not None]
+    words = [f"%{i}" if i is not None else constant(v) for i, v in row.args if not isinstance(v, np.dtype)]
+    words += [f"{k}={parameter(v)}" for k, v in row.params.items() if v is not None and v is not False]
     return cut(f"{row.name}({', '.join(words)})", limit)
 
 
-def typeof_scalar(v):
-    return getattr(v, "size", 1) <= 4
+def constant(v):
+    if v is UNKNOWN:
+        return repr(v)
+    return brief(v, 20) if getattr(v, "size", 1) <= 4 else kind_of(v)
 
 
 def parameter(v):
@@ -214,12 +224,7 @@ def brief_partial(p, limit=28):
 def total_text(record, row, limit=34):
     if not record.what or row.node is None:
         return ""
-    return "unused" if row.total is None else brief_total(row.total, limit)
-
-
-def brief_total(g, limit):
-    parts = getattr(g, "parts", None)
-    return brief(g, limit) if parts is None else cut(f"({', '.join('-' if e is None else brief(e, limit) for e in parts)})", limit)
+    return "unused" if row.total is None else brief(row.total, limit)
 
 
 def box(record, i):
@@ -227,7 +232,7 @@ def box(record, i):
     row = record.rows[i]
     lines = [f"%{i} = {expression(row, 40)}", value_text(row) or kind(row.type)]
     total = total_text(record, row)
-    return [*lines, f"total {total}"] if total else lines
+    return [*lines, total if row.total is None else f"total {total}"] if total else lines
 
 
 def table(record, limit=60):
@@ -240,9 +245,11 @@ def table(record, limit=60):
     cells = []
     for i in chosen:
         row = rows[i]
-        partials = ", ".join(f"d/d%{p} = {brief_partial(v)}" for p, v in record.partials(row).items() if type(v) is not str or v)
+        partials = [(p, v) for p, v in record.partials(row).items() if type(v) is not str or v]
+        partials = ", ".join(f"d/d%{p} = {brief_partial(v)}" for p, v in partials)
         line = f"{row.where}  {row.source}" if row.source else row.where
-        cells.append((f"%{i} = {expression(row)}", kind(row.type), value_text(row), partials, total_text(record, row), line))
+        node = f"%{i} = {expression(row)}"
+        cells.append((node, kind(row.type), value_text(row), partials, total_text(record, row), line))
     widths = [max(columns(row[c]) for row in [head, *cells]) for c in range(5)]
 
     def join(row):
@@ -265,7 +272,7 @@ def summary(record):
             forward[row.name] = forward.get(row.name, 0) + 1
     lines = [f"forward: {counted(forward)}"] if forward else []
     if record.what:
-        lines.append(f"backward: {counted(record.backward)}; {record.saved} bytes of values kept for it")
+        lines.append(f"backward: {counted(record.backward)}; it reads {record.read} bytes of forward values")
         lines.append(f"total: the derivative of {record.what} with respect to the node")
     return lines
 

@@ -6,11 +6,16 @@ import unicodedata
 import numpy as np
 
 from ..core.tensor import is_tensor, peek
+from ..core.tuples import Partial, Parts
 from ..core.types import Array, typeof
 
 
 def brief(x, limit=34):
     """A value on one line of at most `limit` characters; `?` where it is not known."""
+    if isinstance(x, Partial):  # a cotangent that is zero but for a part
+        x = x.dense()
+        if type(x) is Parts:
+            return cut(f"({', '.join('-' if e is None else brief(e, limit) for e in x.parts)})", limit)
     if is_tensor(x):
         known, x = peek(x)
         if not known:
@@ -27,12 +32,12 @@ def brief(x, limit=34):
         return cut(repr(x), limit)
     if x.size > 1 and uniform(x):
         return brief(x.reshape(-1)[0]) + " each"
-    for items in (6, 2, 1):
-        text = np.array2string(x, precision=4, threshold=items, edgeitems=max(1, items // 2), max_line_width=1000)
-        text = " ".join(text.split()).replace("[ ", "[").replace("] [", "][")
+    for items, digits in ((8, 4), (8, 2), (3, 4), (3, 2)):
+        text = np.array2string(x, precision=digits, threshold=items, edgeitems=1, max_line_width=1000)
+        text = " ".join(text.split()).replace("[ ", "[").replace(" ]", "]")
         if len(text) <= limit:
-            break
-    return cut(text, limit)
+            return text
+    return text[: limit - 4].rpartition(" ")[0].removesuffix(" ...") + " ..."
 
 
 def _float(x):

@@ -1,4 +1,4 @@
-"""The debug ladder: `ADJOINT_DEBUG=3 python model.py`, or `with ad.config(debug=3): ...`, prints what happens to stderr.
+"""The debug ladder: `ADJOINT_DEBUG=3 python model.py`, or `with ad.config(debug=3): ...`, tells stderr what happens.
 
 Each level prints what the lower ones print, and more. Nothing here runs while debug is 0.
 """

@@ -78,7 +78,13 @@ def _total(f):
 
 
 # Fast ways back that are reached through functions with other parameters than their ops have.
-WITH_PARAMS = {"sum": _total(np.sum), "mean": _total(np.mean), "getitem": lambda x, index: x[index]}
+WITH_PARAMS = {
+    "sum": _total(np.sum),
+    "mean": _total(np.mean),
+    "getitem": lambda x, index: x[index],
+    "reshape": lambda x, shape: np.reshape(x, shape),
+    "transpose": lambda x, axes: np.transpose(x, axes),
+}
 ENTRIES |= {**WITH_PARAMS, "matmul": np.matmul}
 ROUNDING = 1e-15  # Python's complex arithmetic is not NumPy's to the last bit
 
@@ -172,7 +178,19 @@ def samples(op, key=0):
     for i, (args, params) in enumerate(op.sample(seeded(op.name, key))):
         alone = len(args) == 1 if op.name in WITH_PARAMS else not params
         out.append(Case(op, args, params, f"sample {i}: ", fast if alone else None))
+    if fast is not None and op.kind == "elementwise":
+        out += [Case(op, args, {}, "scalar: ", fast) for args in _with_scalars(out)]
     return out
+
+
+def _with_scalars(cases):
+    """The first sample of two arrays of one shape, with a Python number in place of either."""
+    for case in cases:
+        if len(case.active) == len(case.args) == 2 and all(type(a) is np.ndarray and a.size for a in case.args):
+            a, b = case.args
+            if a.shape == b.shape and a.dtype == b.dtype == np.float64:
+                return [(a, float(b.flat[0])), (float(a.flat[0]), b)]
+    return []
 
 
 # The laws

@@ -1,0 +1,365 @@
+"""SciPy's special functions. Loaded when the first of them meets a tensor, so SciPy itself is imported by the user.
+
+Derivatives are written from other functions of the table, so that second derivatives follow, and so that they are as
+accurate as the function in its tails. Formulas: NIST Digital Library of Mathematical Functions (dlmf.nist.gov), whose
+numbers are given. Where an argument has no known derivative, asking for it is an error.
+"""
+
+import math
+
+import numpy as np
+import scipy.special as S
+
+from ..core.errors import MissingRuleError
+from ..core.errors import where as at
+from ..core.op import bind
+from ..core.types import typeof
+from . import elementary, special
+from .activation import sigmoid
+from .kinds import align, elementwise, general, implements, nondiff, strong_mul, unbroadcast
+
+_PI = math.pi
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+_ROOT_PI = math.sqrt(math.pi)
+_ROOT_TWO = math.sqrt(2)
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
+
+def _rows(*columns):
+    """Samples: a range (lo, hi) draws an argument, another number stands for itself."""
+
+    def sample(rng):
+        def draw(c, shape):
+            return np.asarray(rng.uniform(*c, shape))[()] if type(c) is tuple else c
+
+        return [(tuple(draw(c, shape) for c in columns), {}) for shape in ((), (3,), (2, 3))]
+
+    return sample
+
+
+def _row(name, *partials, at=None):
+    """An op for the SciPy function of this name, also a global here. at: one range or number an argument, where the laws
+    test it."""
+    at = at or ((0.3, 2.0),) * len(partials)
+    f = getattr(S, name)
+    if any(type(c) is int for c in at):
+        f = _with_order(f)
+    globals()[name] = elementwise(name, f, *partials, ufunc=getattr(S, name), sample=_rows(*at))
+
+
+def _with_order(f):
+    # a Python integer in SciPy's table of types would make float32 float64: a Python float does not
+    def with_order(*args):
+        return f(*[float(a) if type(a) is int else a for a in args])
+
+    return with_order
+
+
+def _complex_row(name, slope, *order):
+    """An op of a function that is complex for real numbers too, in its last argument."""
+
+    def jvp(ts, y, *args):
+        _refuse_order(name, ts[:-1])
+        return strong_mul(ts[-1], slope(y, *args))
+
+    def vjp(wants, g, y, *args):
+        _refuse_order(name, [w or None for w in wants[:-1]])
+        return (*(None for _ in order), unbroadcast(strong_mul(g, np.conjugate(slope(y, *args))), args[-1]))
+
+    def sample(rng):
+        return [((*order, rng.normal(size=s) + 1j * rng.normal(size=s)), {}) for s in ((3,), (2, 3))]
+
+    def batch(size, batched, *args):
+        return bind(op, *align(batched, args))
+
+    op = general(name, getattr(S, name), jvp, vjp, batch=batch, sample=sample)
+    globals()[name] = implements(getattr(S, name))(op)
+
+
+def _refuse_order(name, ts):
+    if any(t is not None for t in ts):
+        raise MissingRuleError(f"scipy.special.{name} has no derivative rule for its order{at()}")
+
+
+def _unknown(name, argument, arity):
+    """The partial of an argument for which no derivative is known."""
+
+    def refuse():
+        raise MissingRuleError(f"scipy.special.{name} has no derivative rule for its argument {argument}{at()}")
+
+    return {
+        2: lambda _y, _a, _b: refuse(),
+        3: lambda _y, _a, _b, _c: refuse(),
+        4: lambda _y, _a, _b, _c, _d: refuse(),
+    }[arity]
+
+
+# What NumPy, or we, have under another name
+
+for _name, _ours in {
+    "expm1": elementary.expm1, "log1p": elementary.log1p, "exp2": elementary.exp2, "cbrt": elementary.cbrt,
+    "expit": sigmoid, "log_expit": special.log_sigmoid, "logit": special.logit, "xlogy": special.xlogy,
+    "xlog1py": special.xlog1py, "i0": special.i0,
+}.items():  # fmt: skip
+    implements(getattr(S, _name))(_ours)
+
+# The error function (7.2) and the normal distribution
+
+_row("erf", lambda _y, x: _TWO_OVER_ROOT_PI * np.exp(-x * x), at=((-2, 2),))
+_row("erfc", lambda _y, x: -_TWO_OVER_ROOT_PI * np.exp(-x * x), at=((-2, 6),))
+_row("erfi", lambda _y, x: _TWO_OVER_ROOT_PI * np.exp(x * x), at=((-2, 2),))
+_row("erfinv", lambda y, _x: np.exp(y * y) / _TWO_OVER_ROOT_PI, at=((-0.9, 0.9),))
+_row("erfcinv", lambda y, _x: -np.exp(y * y) / _TWO_OVER_ROOT_PI, at=((0.1, 1.9),))
+
+
+def _tail(x, sign):
+    # 1 + s 3 z + 15 z^2 + s 105 z^3 ..., z = 1 / (2 x^2): asymptotic, exact to rounding from x = 10 on
+    z = (0.5 * sign) / np.square(np.where(np.abs(x) > 10, x, 10.0))
+    y = 1.0
+    for m in range(31, 1, -2):
+        y = 1 + m * z * y
+    return y * z
+
+
+# Far out 2 x y cancels against the constant; there the asymptotic series is differentiated instead (7.12.1).
+_row("erfcx", lambda y, x: _TWO_OVER_ROOT_PI * np.where(x > 10, _tail(x, -1), _ROOT_PI * x * y - 1),
+     at=((-1, 20),))  # fmt: skip
+_row("dawsn", lambda y, x: np.where(np.abs(x) > 10, -_tail(x, 1), 1 - 2 * x * y), at=((-20, 20),))
+_complex_row("wofz", lambda y, z: _TWO_OVER_ROOT_PI * 1j - 2 * z * y)
+
+_row("ndtr", lambda _y, x: np.exp(-0.5 * x * x) / _ROOT_TWO_PI, at=((-3, 3),))
+_row("ndtri", lambda y, _p: _ROOT_TWO_PI * np.exp(0.5 * y * y), at=((0.1, 0.9),))
+
+
+def _hazard(x):
+    # density over distribution: for negative x by erfcx, where both would underflow
+    below = (2 / _ROOT_TWO_PI) / S.erfcx(np.minimum(x, 0) * (-1 / _ROOT_TWO))
+    above = np.maximum(x, 0)
+    return np.where(x > 0, np.exp(-0.5 * above * above) / (_ROOT_TWO_PI * S.ndtr(above)), below)
+
+
+_row("log_ndtr", lambda _y, x: _hazard(x), at=((-20, 3),))
+_row("ndtri_exp", lambda y, _x: 1 / _hazard(y), at=((-9, -0.1),))
+
+
+def _owens_t_by_a(_y, h, a):
+    b = 1 + a * a
+    return np.exp(-0.5 * h * h * b) / (2 * _PI * b)
+
+
+_row("owens_t", lambda _y, h, a: -np.exp(-0.5 * h * h) * S.erf(a * h / _ROOT_TWO) / (2 * _ROOT_TWO_PI), _owens_t_by_a)
+
+# Gamma and beta (5.2, 5.9, 5.12)
+
+
+def _polygamma(n, x):
+    return S.polygamma(n, x).astype(np.result_type(np.asarray(x).dtype, np.float32), copy=False)[()]
+
+
+polygamma = elementwise("polygamma", _polygamma, None, lambda _y, n, x: polygamma(n + 1, x), sample=_rows(1, (0.3, 3)))
+implements(S.polygamma)(polygamma)
+_row("psi", lambda _y, x: polygamma(1, x))
+_row("gammaln", lambda _y, x: S.psi(x))
+_row("loggamma", lambda _y, x: S.psi(x))
+_row("gamma", lambda y, x: y * S.psi(x))
+gammasgn = nondiff("gammasgn", S.gammasgn, sample=_rows((-2.5, 2.5)))
+
+
+def _rgamma_slope(y, x):
+    # at the zeros 0, -1, -2 .. the derivative is (-1)^n n!
+    pole = np.less_equal(x, 0) & np.equal(x, np.floor(x))
+    n = np.where(pole, -x, 0)
+    flat = np.where(n % 2 == 0, 1, -1) * S.gamma(n + 1)
+    return np.where(pole, flat, -y * S.psi(np.where(pole, 1, x)))
+
+
+_row("rgamma", _rgamma_slope)
+_row("poch", lambda y, z, m: y * (S.psi(z + m) - S.psi(z)), lambda y, z, m: y * S.psi(z + m))
+_row("beta", lambda y, a, b: y * (S.psi(a) - S.psi(a + b)), lambda y, a, b: y * (S.psi(b) - S.psi(a + b)))
+_row("betaln", lambda _y, a, b: S.psi(a) - S.psi(a + b), lambda _y, a, b: S.psi(b) - S.psi(a + b))
+_row("binom", lambda y, n, k: y * (S.psi(n + 1) - S.psi(n - k + 1)),
+     lambda y, n, k: y * (S.psi(n - k + 1) - S.psi(k + 1)), at=((2.1, 4), (0.3, 1.9)))  # fmt: skip
+
+# Incomplete gamma and beta (8.8.13, 8.17.20), and the distributions made of them, in their variable
+
+
+def _gamma_density(a, x):
+    return np.exp(S.xlogy(a - 1, x) - x - S.gammaln(a))
+
+
+def _beta_density(a, b, x):
+    return np.exp(S.xlogy(a - 1, x) + S.xlog1py(b - 1, -x) - S.betaln(a, b))
+
+
+_row("gammainc", _unknown("gammainc", "a", 2), lambda _y, a, x: _gamma_density(a, x), at=(3, (0.3, 4)))
+_row("gammaincc", _unknown("gammaincc", "a", 2), lambda _y, a, x: -_gamma_density(a, x), at=(3, (0.3, 4)))
+_row("gammaincinv", _unknown("gammaincinv", "a", 2), lambda y, a, _p: 1 / _gamma_density(a, y), at=(3, (0.1, 0.9)))
+_row("gammainccinv", _unknown("gammainccinv", "a", 2), lambda y, a, _p: -1 / _gamma_density(a, y), at=(3, (0.1, 0.9)))
+
+
+def _betainc(name, slope):
+    _row(name, _unknown(name, "a", 3), _unknown(name, "b", 3), slope, at=(3, 2, (0.1, 0.9)))
+
+
+_betainc("betainc", lambda _y, a, b, x: _beta_density(a, b, x))
+_betainc("betaincc", lambda _y, a, b, x: -_beta_density(a, b, x))
+_betainc("betaincinv", lambda y, a, b, _p: 1 / _beta_density(a, b, y))
+_betainc("betainccinv", lambda y, a, b, _p: -1 / _beta_density(a, b, y))
+_row("chdtr", _unknown("chdtr", "v", 2), lambda _y, v, x: 0.5 * _gamma_density(0.5 * v, 0.5 * x), at=(3, (0.3, 4)))
+_row("chdtrc", _unknown("chdtrc", "v", 2), lambda _y, v, x: -0.5 * _gamma_density(0.5 * v, 0.5 * x), at=(3, (0.3, 4)))
+_row("pdtr", _unknown("pdtr", "k", 2), lambda _y, k, m: -_gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
+_row("pdtrc", _unknown("pdtrc", "k", 2), lambda _y, k, m: _gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
+
+
+def _student_density(v, t):
+    return np.exp(-0.5 * (v + 1) * np.log1p(t * t / v) - S.betaln(0.5, 0.5 * v)) / np.sqrt(v)
+
+
+_row("stdtr", _unknown("stdtr", "df", 2), lambda _y, v, t: _student_density(v, t), at=(3, (-2, 2)))
+_row("stdtrit", _unknown("stdtrit", "df", 2), lambda y, v, _p: 1 / _student_density(v, y), at=(3, (0.1, 0.9)))
+
+# Entropies and losses
+
+
+def _log_ratio(x, y):
+    # log(x / y) where x / y might over- or underflow
+    return np.log(x) - np.log(y)
+
+
+_row("entr", lambda _y, x: -np.log(x) - 1)
+_row("rel_entr", lambda _v, x, y: _log_ratio(x, y) + 1, lambda _v, x, y: -x / y)
+_row("kl_div", lambda _v, x, y: _log_ratio(x, y), lambda _v, x, y: 1 - x / y)
+_row("huber", lambda _y, d, r: np.maximum(np.abs(r) - d, 0), lambda _y, d, r: np.clip(r, -d, d), at=((0.5, 1), (-3, 3)))
+
+
+def _pseudo_huber_by_delta(_y, d, r):
+    # d (s - 1)^2 / s with s = sqrt(1 + (r / d)^2), and s - 1 = (r / d)^2 / (s + 1)
+    u = np.square(r / d)
+    s = np.sqrt(1 + u)
+    return d * np.square(u / (s + 1)) / s
+
+
+_row("pseudo_huber", _pseudo_huber_by_delta, lambda _y, d, r: r / np.sqrt(1 + np.square(r / d)), at=((0.5, 1), (-3, 3)))
+
+# Powers: (x^a - 1) / a and its relatives. exprel is hyp1f1(1, 2, x), and hyp1f1(2, 3, x) / 2 its derivative.
+
+
+def _exprel_slope(x):
+    return 0.5 * S.hyp1f1(2, 3, x)
+
+
+def _boxcox_by_power(log, p):
+    return np.square(log) * _exprel_slope(p * log)
+
+
+_row("exprel", lambda _y, x: _exprel_slope(x), at=((-2, 2),))
+_row("exp10", lambda y, _x: y * math.log(10), at=((-2, 2),))
+_row("cosm1", lambda _y, x: -np.sin(x), at=((-2, 2),))
+_row("powm1", lambda _y, x, p: p * x ** (p - 1), lambda _y, x, p: np.log(x) * x**p)
+_row("boxcox", lambda _y, x, p: x ** (p - 1), lambda _y, x, p: _boxcox_by_power(np.log(x), p), at=((0.3, 3), (-1, 1)))
+_row("boxcox1p", lambda _y, x, p: np.exp((p - 1) * np.log1p(x)), lambda _y, x, p: _boxcox_by_power(np.log1p(x), p),
+     at=((-0.5, 2), (-1, 1)))  # fmt: skip
+_row("inv_boxcox", lambda x, _y, p: x ** (1 - p), lambda x, _y, p: -(x ** (1 - p)) * _boxcox_by_power(np.log(x), p),
+     at=((-0.4, 0.9), (-1, 1)))  # fmt: skip
+_row("inv_boxcox1p", lambda x, _y, p: (1 + x) ** (1 - p),
+     lambda x, _y, p: -((1 + x) ** (1 - p)) * _boxcox_by_power(np.log1p(x), p), at=((-0.4, 0.9), (-1, 1)))  # fmt: skip
+for _name, _slope in {
+    "sindg": lambda _y, x: S.cosdg(x) * (_PI / 180), "cosdg": lambda _y, x: S.sindg(x) * (-_PI / 180),
+    "tandg": lambda y, _x: (1 + y * y) * (_PI / 180), "cotdg": lambda y, _x: (1 + y * y) * (-_PI / 180),
+}.items():  # fmt: skip
+    _row(_name, _slope, at=((20, 70),))
+
+# Bessel functions (10.6, 10.29), in the variable
+
+
+def _sign(name, x):
+    if typeof(x).dtype.kind == "c":
+        raise MissingRuleError(f"scipy.special.{name} has no complex derivative{at()}: it scales by a real part")
+    return np.sign(x)
+
+
+def _bessel(name, slope, order=2):
+    _row(name, _unknown(name, "v", 2), slope, at=(order, (0.3, 4)))
+
+
+_row("j0", lambda _y, x: -S.j1(x), at=((-4, 4),))
+_row("j1", lambda _y, x: 0.5 * (S.j0(x) - S.jv(2, x)), at=((-4, 4),))
+_row("y0", lambda _y, x: -S.y1(x))
+_row("y1", lambda _y, x: 0.5 * (S.y0(x) - S.yn(2, x)))
+_row("i1", lambda _y, x: 0.5 * (S.i0(x) + S.iv(2, x)), at=((-4, 4),))
+_row("i0e", lambda y, x: S.i1e(x) - np.sign(x) * y, at=((-4, 4),))
+_row("i1e", lambda y, x: 0.5 * (S.i0e(x) + S.ive(2, x)) - np.sign(x) * y, at=((-4, 4),))
+_row("k0", lambda _y, x: -S.k1(x))
+_row("k1", lambda _y, x: -0.5 * (S.k0(x) + S.kn(2, x)))
+_row("k0e", lambda y, x: y - S.k1e(x))
+_row("k1e", lambda y, x: y - 0.5 * (S.k0e(x) + S.kve(2, x)))
+_bessel("jv", lambda _y, v, x: 0.5 * (S.jv(v - 1, x) - S.jv(v + 1, x)))
+_bessel("yv", lambda _y, v, x: 0.5 * (S.yv(v - 1, x) - S.yv(v + 1, x)))
+_bessel("yn", lambda _y, n, x: 0.5 * (S.yn(n - 1, x) - S.yn(n + 1, x)))
+_bessel("iv", lambda _y, v, x: 0.5 * (S.iv(v - 1, x) + S.iv(v + 1, x)))
+_bessel("kv", lambda _y, v, x: -0.5 * (S.kv(v - 1, x) + S.kv(v + 1, x)))
+_bessel("kn", lambda _y, n, x: -0.5 * (S.kn(np.abs(n - 1), x) + S.kn(n + 1, x)))
+_bessel("ive", lambda y, v, x: 0.5 * (S.ive(v - 1, x) + S.ive(v + 1, x)) - _sign("ive", x) * y)
+_bessel("kve", lambda y, v, x: y - 0.5 * (S.kve(v - 1, x) + S.kve(v + 1, x)))
+_complex_row("hankel1", lambda _y, v, x: 0.5 * (S.hankel1(v - 1, x) - S.hankel1(v + 1, x)), 2)
+_complex_row("hankel2", lambda _y, v, x: 0.5 * (S.hankel2(v - 1, x) - S.hankel2(v + 1, x)), 2)
+
+# Hypergeometric functions (13.3.15, 13.3.22, 15.5.1, 16.3.1), in the variable
+
+_row("hyp0f1", _unknown("hyp0f1", "v", 2), lambda _y, b, z: S.hyp0f1(b + 1, z) / b, at=(2, (-2, 2)))
+_row("hyp1f1", _unknown("hyp1f1", "a", 3), _unknown("hyp1f1", "b", 3),
+     lambda _y, a, b, z: S.hyp1f1(a + 1, b + 1, z) * (a / b), at=(1, 2, (-2, 2)))  # fmt: skip
+_row("hyperu", _unknown("hyperu", "a", 3), _unknown("hyperu", "b", 3),
+     lambda _y, a, b, x: -a * S.hyperu(a + 1, b + 1, x), at=(1, 2, (0.3, 3)))  # fmt: skip
+_row("hyp2f1", _unknown("hyp2f1", "a", 4), _unknown("hyp2f1", "b", 4), _unknown("hyp2f1", "c", 4),
+     lambda _y, a, b, c, z: S.hyp2f1(a + 1, b + 1, c + 1, z) * (a * b / c), at=(1, 2, 4, (-0.7, 0.7)))  # fmt: skip
+
+# Exponential integrals, dilogarithm, elliptic integrals (6.2, 8.19.13, 25.12, 19.4)
+
+_row("exp1", lambda _y, x: -np.exp(-x) / x)
+_row("expi", lambda _y, x: np.exp(x) / x)
+
+
+def _expn_slope(_y, n, x):
+    return -np.where(np.equal(n, 0), np.exp(-x) * (x + 1) / (x * x), S.expn(np.maximum(n - 1, 0), x))
+
+
+_row("expn", _unknown("expn", "n", 2), _expn_slope, at=(2, (0.3, 3)))
+
+
+# Where two terms cancel, a hypergeometric function says the same.
+
+
+def _spence_slope(z):
+    h = z - 1
+    close = np.abs(h) < 0.5
+    return np.where(close, -S.hyp2f1(1, 1, 2, np.where(close, -h, 0)), -np.log(z) / np.where(close, 1, h))
+
+
+def _ellipk_slope(k, m):
+    close = np.abs(m) < 0.1
+    n = np.where(close, 0.5, m)
+    far = (S.ellipe(n) / (1 - n) - np.where(close, 0, k)) / (2 * n)
+    return np.where(close, _PI / 8 * S.hyp2f1(1.5, 1.5, 2, np.where(close, m, 0)), far)
+
+
+def _ellipe_slope(e, m):
+    close = np.abs(m) < 0.1
+    n = np.where(close, 0.5, m)
+    far = (np.where(close, 0, e) - S.ellipk(n)) / (2 * n)
+    return np.where(close, -_PI / 8 * S.hyp2f1(0.5, 1.5, 2, np.where(close, m, 0)), far)
+
+
+_row("spence", lambda _y, z: _spence_slope(z))
+_row("ellipk", _ellipk_slope, at=((-0.5, 0.9),))
+_row("ellipe", _ellipe_slope, at=((-0.5, 0.9),))
+_row("ellipkm1", lambda k, p: -_ellipk_slope(k, 1 - p), at=((0.1, 1.5),))
+
+
+def _ellip_root(p, m):
+    return np.sqrt(1 - m * np.square(np.sin(p)))
+
+
+_row("ellipkinc", lambda _y, p, m: 1 / _ellip_root(p, m), _unknown("ellipkinc", "m", 2), at=((0.1, 1.2), 0))
+_row("ellipeinc", lambda _y, p, m: _ellip_root(p, m), _unknown("ellipeinc", "m", 2), at=((0.1, 1.2), 0))
+_row("wrightomega", lambda y, _z: y / (1 + y), at=((-2, 2),))
