@@ -5,6 +5,7 @@ import ast
 import os
 import platform
 import sys
+import warnings
 
 from . import __version__
 
@@ -25,9 +26,9 @@ def main(argv=None):
     ops.add_argument("--markdown", action="store_true", help="as a Markdown table")
     ops.set_defaults(run=_ops)
 
-    show = commands.add_parser("show", help="show the graph of a function in a file: adjoint show model.py:f 2.0 '[1, 2]'")
+    show = commands.add_parser("show", help="the graph of a function in a file: adjoint show model.py:f 2.0 '[1, 2]'")
     show.add_argument("function", metavar="FILE:FUNCTION")
-    show.add_argument("args", nargs="*", metavar="ARG", help="Python literals; lists become arrays; put -- before -1")
+    show.add_argument("args", nargs="*", metavar="ARG", help="Python literals; lists become arrays")
     show.add_argument("--save", metavar="FILE", help="write it to a file: .svg, .html, .txt, .dot, .mmd")
     show.set_defaults(run=_show)
 
@@ -59,7 +60,7 @@ def _book(options):
 
 def _ops(options):
     rows = [_op_row(op) for _, op in sorted(_all_ops().items())]
-    head = ("op", "kind", "jvp", "vjp", "batch", "native", "complex", "sample")
+    head = ("op", "kind", "jvp", "vjp", "batch", "lower", "complex", "sample")
     if options.markdown:
         print("| " + " | ".join(head) + " |")
         print("|" + "---|" * len(head))
@@ -124,7 +125,8 @@ def _complex(op):
         return op(*row, **params)
 
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             y, pull = ad.vjp(f, *[args[i] for i in picked])
             pull(y)
         return "yes"
@@ -245,7 +247,7 @@ def _checks():
         "gradient of sum(sin(x) x)": compare(
             lambda: ad.grad(lambda v: np.sum(np.sin(v) * v))(x), lambda: np.cos(x) * x + np.sin(x)
         ),
-        "second derivatives of sum(x^3)": compare(lambda: ad.hessian(lambda v: np.sum(v**3))(x), lambda: np.diag(6 * x)),
+        "Hessian of sum(x^3)": compare(lambda: ad.hessian(lambda v: np.sum(v**3))(x), lambda: np.diag(6 * x)),
         "forward mode": compare(lambda: ad.jvp(np.exp, (x,), (np.ones(3),))[1], lambda: np.exp(x)),
         "gradients of a batch": compare(lambda: ad.vmap(ad.grad(lambda v: v**2))(x), lambda: 2 * x),
         "backward()": compare(imperative, lambda: 3 * x * x),

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from ..core.tensor import UFUNC_METHODS, Tensor
+from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Tensor, concrete, is_tensor, untracked
 from .kinds import implements, nondiff
 
 less = nondiff("less", operator.lt, np.less)
@@ -49,6 +49,34 @@ def round(a, decimals=0, out=None):
 
 
 UFUNC_METHODS["round"] = round
+
+
+def _by_value(f):
+    """NumPy's function on the values behind the tensors: it answers a question, and has no derivative to lose."""
+
+    def answer(*args, **kwargs):
+        y = f(*_values(args), **_values(kwargs))
+        return untracked(y) if isinstance(y, np.ndarray) else y
+
+    answer.__name__ = f.__name__
+    answer.__doc__ = f"As `numpy.{f.__name__}`, on the values: no derivative flows through."
+    return implements(f)(answer)
+
+
+def _values(x):
+    if type(x) in (tuple, list):
+        return type(x)(map(_values, x))
+    if type(x) is dict:
+        return {k: _values(v) for k, v in x.items()}
+    return concrete(x, "a comparison") if is_tensor(x) else x
+
+
+for _f in (
+    np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin, np.isreal, np.iscomplex, np.isposinf, np.isneginf,
+    np.array_repr, np.array_str, np.array2string, np.shares_memory, np.may_share_memory,
+):  # fmt: skip
+    if _f not in FUNCTIONS:
+        _by_value(_f)
 
 
 def _install():

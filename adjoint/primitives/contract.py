@@ -133,17 +133,33 @@ def _normal(rng, *shapes):
 
 
 def _matmul_samples(rng):
-    shapes = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (3,)),
-              ((3,), (2, 3, 2)), ((2, 1, 2, 3), (2, 3, 2)), ((3, 3), (3, 3))]  # fmt: skip
+    shapes = [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((2, 2, 3), (3, 2)),
+        ((2, 3), (2, 3, 2)),
+        ((2, 2, 3), (3,)),
+        ((3,), (2, 3, 2)),
+        ((2, 1, 2, 3), (2, 3, 2)),
+        ((3, 3), (3, 3)),
+    ]
     rows = [(_normal(rng, *s), {}) for s in shapes]
     a, b, c, d = _normal(rng, (2, 3), (2, 3), (3, 2), (3, 2))
     return rows + [((a + 1j * b, c + 1j * d), {}), ((a, c + 1j * d), {})]
 
 
-_matmul = bilinear("matmul", operator.matmul, _left, _right, type=_matmul_type, batch=_matmul_batch, sample=_matmul_samples)
-# Operands of equal shapes and dtypes (vectors, square matrices) take the short way; one of them then tells the other's type.
-_short = binary(_matmul, operator.matmul, ((False, False, True), (False, True, False)),
-                (lambda g, y, a, b: _left(g, a, b), lambda g, y, a, b: _right(g, a, b)))  # fmt: skip
+_matmul = bilinear(
+    "matmul", operator.matmul, _left, _right, type=_matmul_type, batch=_matmul_batch, sample=_matmul_samples
+)
+# Operands of equal shapes and dtypes (vectors, square matrices) take the short way; there one tells the other's type.
+_short = binary(
+    _matmul,
+    operator.matmul,
+    ((False, False, True), (False, True, False)),
+    (lambda g, y, a, b: _left(g, a, b), lambda g, y, a, b: _right(g, a, b)),
+)
 
 
 @implements(np.matmul, np.linalg.matmul)
@@ -227,7 +243,9 @@ def _fit(r, letters, spec, kind):
     on = np.True_
     for k, c in enumerate(spec):
         if not first[k]:
-            i, j = (np.arange(kind.shape[m]).reshape([-1 if m == p else 1 for p in range(n)]) for m in (spec.index(c), k))
+            i, j = (
+                np.arange(kind.shape[m]).reshape([-1 if m == p else 1 for p in range(n)]) for m in (spec.index(c), k)
+            )
             on = on & (i == j)
     return np.where(on, np.broadcast_to(r, kind.shape), 0)
 
@@ -242,15 +260,32 @@ def _einsum_batch(size, batched, *args, subscripts, optimize):
 
 
 def _einsum_samples(rng):
-    rows = [("ij,jk->ik", (2, 3), (3, 2)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->", (2, 3)), ("i,j,k->jik", (2,), (3,), (2,)),
-            ("iij,j->i", (2, 2, 3), (3,)), ("ij,ij->j", (1, 3), (2, 3)), ("ij,k->k", (2, 2), (3,)), (",i->i", (), (3,))]  # fmt: skip
+    rows = [
+        ("ij,jk->ik", (2, 3), (3, 2)),
+        ("ii->i", (3, 3)),
+        ("ii", (3, 3)),
+        ("ij->", (2, 3)),
+        ("i,j,k->jik", (2,), (3,), (2,)),
+        ("iij,j->i", (2, 2, 3), (3,)),
+        ("ij,ij->j", (1, 3), (2, 3)),
+        ("ij,k->k", (2, 2), (3,)),
+        (",i->i", (), (3,)),
+    ]
     rows = [(_normal(rng, *shapes), s if "->" in s else s + "->") for s, *shapes in rows]
     a, b = (rng.normal(size=(2, 2)) + 1j * rng.normal(size=(2, 2)) for _ in range(2))
     return [(args, {"subscripts": s, "optimize": False}) for args, s in [*rows, ((a, b), "ij,jk->ki")]]
 
 
-_einsum = Op("einsum", _einsum_eval, kind="general", jvp=_einsum_jvp, vjp=_einsum_vjp, type=_einsum_type, batch=_einsum_batch,
-             sample=_einsum_samples)  # fmt: skip
+_einsum = Op(
+    "einsum",
+    _einsum_eval,
+    kind="general",
+    jvp=_einsum_jvp,
+    vjp=_einsum_vjp,
+    type=_einsum_type,
+    batch=_einsum_batch,
+    sample=_einsum_samples,
+)
 
 
 @implements(np.einsum)
@@ -263,11 +298,18 @@ def einsum(*operands, out=None, optimize=False, dtype=None, order="K", casting="
     if subscripts is None:
         text = ",".join(specs) + ("" if result is None else f"->{result}")
         np.einsum(text, *[np.broadcast_to(0.0, shape_of(a)) for a in args])  # raises NumPy's own error
-        raise ValueError(f"einsum subscripts {text} do not fit operands of shapes {', '.join(str(shape_of(a)) for a in args)}")
+        raise ValueError(
+            f"einsum subscripts {text} do not fit operands of shapes {', '.join(str(shape_of(a)) for a in args)}"
+        )
     _read_before[key] = subscripts
     if dtype is not None:
         args = [as_dtype(a, dtype) for a in args]
-    return bind(_einsum, *args, subscripts=subscripts, optimize=optimize if isinstance(optimize, (bool, str)) else bool(len(optimize)))
+    return bind(
+        _einsum,
+        *args,
+        subscripts=subscripts,
+        optimize=optimize if isinstance(optimize, (bool, str)) else bool(len(optimize)),
+    )
 
 
 einsum.op = _einsum
@@ -309,7 +351,11 @@ def _explicit(args, specs, result):
             return None
         result = result.replace("...", dots, 1)
     fits = all(len(s) == len(shape_of(a)) for s, a in zip(full, args, strict=True))
-    return f"{','.join(full)}->{result}" if fits and set(result) <= {*used, *dots} and len(set(result)) == len(result) else None
+    return (
+        f"{','.join(full)}->{result}"
+        if fits and set(result) <= {*used, *dots} and len(set(result)) == len(result)
+        else None
+    )
 
 
 # outer
@@ -338,7 +384,7 @@ def outer(a, b, out=None):
 
 @implements(np.dot)
 def dot(a, b, out=None):
-    """The product of two vectors or matrices; for more axes, summed over a's last and b's last but one. As `numpy.dot`."""
+    """The product of vectors or matrices; else summed over a's last axis and b's last but one. As `numpy.dot`."""
     no_out("dot", out)
     a, b = as_array(a), as_array(b)
     p, q = shape_of(a), shape_of(b)
@@ -347,7 +393,8 @@ def dot(a, b, out=None):
         return np.multiply(a, b)
     last = max(m - 2, 0)
     if p[-1] != q[last]:
-        raise ValueError(f"shapes {p} and {q} not aligned: {p[-1]} (dim {n - 1}) != {q[last]} (dim {last})")
+        shapes = " and ".join(str(s).replace(" ", "") for s in (p, q))
+        raise ValueError(f"shapes {shapes} not aligned: {p[-1]} (dim {n - 1}) != {q[last]} (dim {last})")
     return _short(a, b) if m <= 2 or n == 1 else tensordot(a, b, (-1, -2))
 
 
@@ -436,7 +483,10 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
     if n == m == 2:
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    a, b = (np.concatenate([x, np.zeros((*shape_of(x)[:-1], 1), typeof(x).dtype)], -1) if k == 2 else x for x, k in ((a, n), (b, m)))
+    a, b = (
+        np.concatenate([x, np.zeros((*shape_of(x)[:-1], 1), typeof(x).dtype)], -1) if k == 2 else x
+        for x, k in ((a, n), (b, m))
+    )
     y = np.roll(a, -1, -1) * np.roll(b, -2, -1) - np.roll(a, -2, -1) * np.roll(b, -1, -1)
     return np.moveaxis(y, -1, axisc)
 
@@ -445,8 +495,10 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
 def _linalg_cross(x1, x2, /, *, axis=-1):
     x1, x2 = as_array(x1), as_array(x2)
     if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
-        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
-                         f"{shape_of(x1)[axis]} and {shape_of(x2)[axis]} dimensional instead.")  # fmt: skip
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
+            f"{shape_of(x1)[axis]} and {shape_of(x2)[axis]} dimensional instead."
+        )
     return cross(x1, x2, axis=axis)
 
 
@@ -464,7 +516,7 @@ def _linalg_trace(x, /, *, offset=0, dtype=None):
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays, *, out=None):
-    """The product of several matrices, in the order that needs the fewest multiplications. As `numpy.linalg.multi_dot`."""
+    """The product of matrices, in the order of fewest multiplications. As `numpy.linalg.multi_dot`."""
     no_out("multi_dot", out)
     arrays = [as_array(a) for a in arrays]
     n = len(arrays)
@@ -475,12 +527,18 @@ def multi_dot(arrays, *, out=None):
         k = len(shape_of(a))
         if k != 2 and not (k == 1 and i in (0, n - 1)):
             raise np.linalg.LinAlgError(f"{k}-dimensional array given. Array must be two-dimensional")
-    sizes = [1 if first == 1 else shape_of(arrays[0])[0], *(shape_of(a)[0] for a in arrays[1:]), 1 if last == 1 else shape_of(arrays[-1])[1]]
+    sizes = [
+        1 if first == 1 else shape_of(arrays[0])[0],
+        *(shape_of(a)[0] for a in arrays[1:]),
+        1 if last == 1 else shape_of(arrays[-1])[1],
+    ]
     best: dict = {(i, i + 1): (0, None) for i in range(n)}  # (cost, where to split) of the product of arrays[i:j]
     for length in range(2, n + 1):
         for i in range(n - length + 1):
             j = i + length
-            best[i, j] = min((best[i, k][0] + best[k, j][0] + sizes[i] * sizes[k] * sizes[j], k) for k in range(i + 1, j))
+            best[i, j] = min(
+                (best[i, k][0] + best[k, j][0] + sizes[i] * sizes[k] * sizes[j], k) for k in range(i + 1, j)
+            )
 
     def product(i, j):
         k = best[i, j][1]
@@ -501,7 +559,18 @@ def _ufunc_outer(ufunc):
 
 
 def _install():
-    for ufunc in (np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum, np.hypot, np.arctan2, np.logaddexp):
+    for ufunc in (
+        np.add,
+        np.subtract,
+        np.multiply,
+        np.divide,
+        np.power,
+        np.maximum,
+        np.minimum,
+        np.hypot,
+        np.arctan2,
+        np.logaddexp,
+    ):
         UFUNC_METHODS[ufunc, "outer"] = _ufunc_outer(ufunc)
     Tensor.__matmul__ = matmul
     Tensor.__rmatmul__ = lambda b, a: matmul(a, b)

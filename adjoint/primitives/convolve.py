@@ -46,7 +46,11 @@ def _convolve_batch(size, batched, a, v, mode):
 
 
 def _convolve_samples(rng):
-    rows = [(tuple(rng.normal(size=n) for n in s), {"mode": mode}) for mode in ("full", "same", "valid") for s in ((5, 3), (2, 4), (3, 3))]
+    rows = [
+        (tuple(rng.normal(size=n) for n in s), {"mode": mode})
+        for mode in ("full", "same", "valid")
+        for s in ((5, 3), (2, 4), (3, 3))
+    ]
     a, v = (rng.normal(size=n) + 1j * rng.normal(size=n) for n in (4, 2))
     return [*rows, ((a, v), {"mode": "same"})]
 

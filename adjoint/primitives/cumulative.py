@@ -14,7 +14,10 @@ _NONE = np._NoValue
 
 def _samples(*arrays):
     def sample(rng):
-        rows = [((rng.normal(size=shape),), {"axis": axis}) for shape, axis in (((4,), -1), ((2, 3), -2), ((2, 3), -1), ((1,), -1))]
+        rows = [
+            ((rng.normal(size=shape),), {"axis": axis})
+            for shape, axis in (((4,), -1), ((2, 3), -2), ((2, 3), -1), ((1,), -1))
+        ]
         rows.append(((rng.normal(size=3) + 1j * rng.normal(size=3),), {"axis": -1}))
         return rows + [((np.array(a),), {"axis": -1}) for a in arrays]
 
@@ -42,7 +45,7 @@ _cumsum = linear(
 
 
 def _recur(a, b, axis):
-    """s with s_j = a_j s_{j-1} + b_j along an axis, in log2(n) steps that each double the reach (Hillis and Steele, 1986)."""
+    """s with s_j = a_j s_{j-1} + b_j along an axis, in log2(n) steps that double the reach (Hillis, Steele, 1986)."""
     n = shape_of(b)[axis]
     d = 1
     while d < n:
@@ -65,8 +68,15 @@ def _cumprod_vjp(wants, g, _y, a, axis):
     return (strong_mul(np.flip(_recur(ahead, np.flip(g, axis), axis), axis), before(c, axis)),)
 
 
-_cumprod = general("cumprod", lambda a, axis: np.multiply.accumulate(a, axis), _cumprod_jvp, _cumprod_vjp, type=_type,
-                   batch=batches(lambda: _cumprod), sample=_samples([2.0, 0.0, 3.0, 0.0, 1.5]))  # fmt: skip
+_cumprod = general(
+    "cumprod",
+    lambda a, axis: np.multiply.accumulate(a, axis),
+    _cumprod_jvp,
+    _cumprod_vjp,
+    type=_type,
+    batch=batches(lambda: _cumprod),
+    sample=_samples([2.0, 0.0, 3.0, 0.0, 1.5]),
+)
 
 
 def _running(name, op, a, axis, dtype, out):
@@ -191,8 +201,11 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     if typeof(f).dtype.kind in "iub":
         f = as_dtype(f, np.float64)
     single = axis is not None and not isinstance(axis, tuple)
-    axes = range(-len(shape), 0) if axis is None else [axis_from_end(a, len(shape)) for a in (axis if isinstance(axis, tuple) else (axis,))]
-    steps = varargs * len(axes) if len(varargs) == 1 and shape_of(as_array(varargs[0])) == () else varargs or (1.0,) * len(axes)
+    given = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [axis_from_end(a, len(shape)) for a in given]
+    steps = varargs or (1.0,)
+    if len(steps) == 1 and shape_of(as_array(steps[0])) == ():
+        steps = steps * len(axes)
     if len(steps) != len(axes):
         raise TypeError("invalid number of arguments")
     if edge_order not in (1, 2):
@@ -204,7 +217,10 @@ def gradient(f, *varargs, axis=None, edge_order=1):
 def _gradient(f, h, axis, edge_order):
     n = shape_of(f)[axis]
     if n < edge_order + 1:
-        raise ValueError("Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.")
+        raise ValueError(
+            "Shape of array too small to calculate a numerical gradient, "
+            "at least (edge_order + 1) elements are required."
+        )
     if len(shape_of(h)) > 1:
         raise ValueError("distances must be either scalars or 1d")
     if shape_of(h) and shape_of(h)[0] != n:
@@ -219,16 +235,20 @@ def _gradient(f, h, axis, edge_order):
         inner = (f[cut(axis, 2, None)] - f[cut(axis, None, -2)]) / (2.0 * h)
     else:
         p, q = np.reshape(steps[:-1], column), np.reshape(steps[1:], column)
-        inner = (-q / (p * (p + q))) * f[cut(axis, None, -2)] + ((q - p) / (p * q)) * f[cut(axis, 1, -1)] + (
-            p / (q * (p + q))) * f[cut(axis, 2, None)]  # fmt: skip
+        inner = (
+            (-q / (p * (p + q))) * f[cut(axis, None, -2)]
+            + ((q - p) / (p * q)) * f[cut(axis, 1, -1)]
+            + (p / (q * (p + q))) * f[cut(axis, 2, None)]
+        )
     ends = []
     for sign, i, j, k in ((1, 0, 1, 2), (-1, -1, -2, -3)):
-        p = h if steps is None else steps[min(i, 0) if sign < 0 else 0]
+        p = h if steps is None else steps[i]
         if edge_order == 1:
             ends.append((at(j) - at(i)) * sign / p)
         else:
-            q = h if steps is None else steps[1 if sign > 0 else -2]
-            ends.append(sign * (-(2.0 * p + q) / (p * (p + q)) * at(i) + (p + q) / (p * q) * at(j) - p / (q * (p + q)) * at(k)))
+            q = h if steps is None else steps[j]
+            first, second, third = -(2.0 * p + q) / (p * (p + q)), (p + q) / (p * q), -p / (q * (p + q))
+            ends.append(sign * (first * at(i) + second * at(j) + third * at(k)))
     return np.concatenate([ends[0], inner, ends[1]], axis)
 
 

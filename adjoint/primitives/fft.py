@@ -16,7 +16,11 @@ from .kinds import as_array, axis_from_end, cast, implements, linear, no_out
 from .reduce import cut
 
 _fft = np.fft
-_ADJOINT = {"backward": "forward", "ortho": "ortho", "forward": "backward"}  # the norm with which the inverse is the adjoint
+_ADJOINT = {
+    "backward": "forward",
+    "ortho": "ortho",
+    "forward": "backward",
+}  # the norm with which the inverse is the adjoint
 _COMPLEX: dict = {}
 _REAL: dict = {}
 
@@ -67,8 +71,10 @@ def _complex_transform(name, f, inverse):
         lambda g, _x, axes, norm: cast(inverse(g, axes=axes, norm=_ADJOINT[norm]), _x.dtype),
         type=lambda x, axes, norm: Array(x.shape, _complex(x.dtype)),
         batch=lambda size, batched, x, axes, norm: bind(op, x, axes=axes, norm=norm),
-        sample=lambda rng: _sample([((4,), {"axes": (-1,)}), ((2, 3), {"axes": (-2, -1)})])(rng)
-        + _sample([((3,), {"axes": (-1,)})], real=True)(rng),
+        sample=lambda rng: (
+            _sample([((4,), {"axes": (-1,)}), ((2, 3), {"axes": (-2, -1)})])(rng)
+            + _sample([((3,), {"axes": (-1,)})], real=True)(rng)
+        ),
     )
     return op
 

@@ -72,14 +72,20 @@ def _norm_vjp(wants, g, y, a, ord, axes, keepdims):
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), _slope(y, a, ord, axes, keepdims)),)
 
 
-_norm_op = general("norm", _norm, _norm_jvp, _norm_vjp, batch=batches(lambda: _norm_op),
-                   type=reduces(lambda a, axes, keepdims: _norm(a, 2.0, axes, keepdims)),
-                   sample=lambda rng: [*samples("c", ord=2.0)(rng), *samples("c", ord=3.0)(rng)])  # fmt: skip
+_norm_op = general(
+    "norm",
+    _norm,
+    _norm_jvp,
+    _norm_vjp,
+    batch=batches(lambda: _norm_op),
+    type=reduces(lambda a, axes, keepdims: _norm(a, 2.0, axes, keepdims)),
+    sample=lambda rng: [*samples("c", ord=2.0)(rng), *samples("c", ord=3.0)(rng)],
+)
 
 
 @implements(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
-    """The norm of a vector or matrix; its derivative is 0 where it is 0. As `numpy.linalg.norm`, but right at 1e200 too."""
+    """The norm of a vector or matrix; its derivative at 0 is 0. As `numpy.linalg.norm`, and right at 1e200 too."""
     x = as_array(x)
     if typeof(x).dtype.kind not in "fc":
         x = as_dtype(x, np.float64)
@@ -157,7 +163,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
     return norm(as_array(x), ord, (-2, -1), keepdims)
 
 
-# log(sum(exp(a))): its slope is softmax(a), taken from a and not from the value, which has lost digits where it is large.
+# log(sum(exp(a))): its slope is softmax(a), taken from a and not from the value, which has lost digits if it is large.
 
 
 def _exp_below_top(a, axes, ties):
@@ -179,7 +185,7 @@ def _softmax(a, axes, ties):
 
 
 def _softmax_map(g, y, axes):
-    # y (g - <g, y>). It does not see a constant added to g, so g is shifted first: what is left does not cancel in the tails.
+    # y (g - <g, y>) does not see a constant added to g, so g is shifted first: then nothing cancels in the tails.
     h = g - np.sum(g * y, axis=axes, keepdims=True)
     return y * (h - np.sum(h * y, axis=axes, keepdims=True))
 
@@ -191,7 +197,10 @@ _softmax_op = general(
     lambda wants, g, y, _a, axes, ties: (_softmax_map(g, conj(y), axes),),
     type=lambda a, axes, ties: Array(a.shape, np.exp(np.ones(1, a.dtype)).dtype),
     batch=batches(lambda: _softmax_op),
-    sample=lambda rng: [((rng.normal(size=s),), {"axes": axes, "ties": False}) for s, axes in (((3,), (-1,)), ((2, 3), (-2,)), ((2, 3), (-2, -1)))],
+    sample=lambda rng: [
+        ((rng.normal(size=s),), {"axes": axes, "ties": False})
+        for s, axes in (((3,), (-1,)), ((2, 3), (-2,)), ((2, 3), (-2, -1)))
+    ],
 )
 
 
@@ -212,8 +221,15 @@ def _logsumexp_vjp(wants, g, _y, a, axes, keepdims):
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), conj(bind(_softmax_op, a, axes=axes, ties=True))),)
 
 
-_logsumexp_op = general("logsumexp", _logsumexp, _logsumexp_jvp, _logsumexp_vjp, type=reduces(_logsumexp),
-                        batch=batches(lambda: _logsumexp_op), sample=samples())  # fmt: skip
+_logsumexp_op = general(
+    "logsumexp",
+    _logsumexp,
+    _logsumexp_jvp,
+    _logsumexp_vjp,
+    type=reduces(_logsumexp),
+    batch=batches(lambda: _logsumexp_op),
+    sample=samples(),
+)
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False):
@@ -236,7 +252,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
 
 
 def softmax(x, axis=None):
-    """exp(x) / sum(exp(x)) over the given axes (all of them by default), without overflow. As `scipy.special.softmax`."""
+    """exp(x) / sum(exp(x)) over the given axes (default: all), without overflow. As `scipy.special.softmax`."""
     x = as_array(x)
     return bind(_softmax_op, x, axes=plan(x, axis, True)["axes"], ties=False)
 

@@ -2,7 +2,7 @@
 
 Ops take `axes`, a tuple counted from the end, and `keepdims`. What NumPy offers beyond that (dtype, initial, where) is
 composed: cast before, join after, select before. What an op did not choose contributes exactly nothing: cotangents are
-selected with `np.where` or multiplied by `strong_mul`. Norms and logsumexp are in `norms`, running sums in `cumulative`.
+selected with `np.where` or multiplied by `strong_mul`. Norms are in `norms`, running sums in `cumulative`.
 """
 
 import builtins
@@ -79,7 +79,13 @@ def batches(op):
 
 def samples(*dtypes, **more):
     """Samples of a reduction: all axes, one axis, kept or not; real, and complex for a 'c' among the dtypes."""
-    cases = [((), (), False), ((4,), (-1,), False), ((2, 3), (-2, -1), True), ((2, 3), (-1,), True), ((2, 3), (-2,), False)]
+    cases = [
+        ((), (), False),
+        ((4,), (-1,), False),
+        ((2, 3), (-2, -1), True),
+        ((2, 3), (-1,), True),
+        ((2, 3), (-2,), False),
+    ]
 
     def sample(rng):
         rows = []
@@ -146,14 +152,26 @@ def _mean_back(g, shape, axes=None, keepdims=False):
     return spread(g / builtins.max(count(shape, axes), 1), shape, axes, keepdims)
 
 
-_sum_op = linear("sum", _sum, lambda g, _a, axes=None, keepdims=False: spread(g, _a.shape, axes, keepdims), type=reduces(_sum),
-                 batch=batches(lambda: _sum_op), sample=samples("c"))  # fmt: skip
-_mean_op = linear("mean", _mean, lambda g, _a, axes=None, keepdims=False: _mean_back(g, _a.shape, axes, keepdims), type=reduces(_mean),
-                  batch=batches(lambda: _mean_op), sample=samples("c"))  # fmt: skip
+_sum_op = linear(
+    "sum",
+    _sum,
+    lambda g, _a, axes=None, keepdims=False: spread(g, _a.shape, axes, keepdims),
+    type=reduces(_sum),
+    batch=batches(lambda: _sum_op),
+    sample=samples("c"),
+)
+_mean_op = linear(
+    "mean",
+    _mean,
+    lambda g, _a, axes=None, keepdims=False: _mean_back(g, _a.shape, axes, keepdims),
+    type=reduces(_mean),
+    batch=batches(lambda: _mean_op),
+    sample=samples("c"),
+)
 
 
 def _total(op, f, back):
-    """The entry for all axes of a tensor on one tape: it is on the path of every gradient, so its node is made by hand."""
+    """The entry for all axes of a tensor on one tape: it ends every loss, so its node is made by hand."""
 
     def pull(g, node):
         return back(g, node[4].shape)
@@ -181,7 +199,14 @@ _mean_total = _total(_mean_op, _mean, _mean_back)
 @implements(np.sum)
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where=True):
     """The sum over the given axes (all of them by default). As `numpy.sum`."""
-    if type(a) is Flat and axis is dtype is out is None and keepdims is False and initial is _NONE and where is True and not reverse.SLOW:
+    if (
+        type(a) is Flat
+        and axis is dtype is out is None
+        and keepdims is False
+        and initial is _NONE
+        and where is True
+        and not reverse.SLOW
+    ):
         return _sum_total(a)
     no_out("sum", out)
     a = as_dtype(as_array(a), dtype)
@@ -247,8 +272,15 @@ def _prod(a, axes, keepdims):
     return np.multiply.reduce(a, axis=axes, keepdims=keepdims)
 
 
-_prod_op = general("prod", _prod, _prod_jvp, _prod_vjp, type=reduces(_prod), batch=batches(lambda: _prod_op),
-                   sample=lambda rng: [*samples("c")(rng), ((np.array([2.0, 0.0, 3.0]),), {"axes": (-1,), "keepdims": False})])  # fmt: skip
+_prod_op = general(
+    "prod",
+    _prod,
+    _prod_jvp,
+    _prod_vjp,
+    type=reduces(_prod),
+    batch=batches(lambda: _prod_op),
+    sample=lambda rng: [*samples("c")(rng), ((np.array([2.0, 0.0, 3.0]),), {"axes": (-1,), "keepdims": False})],
+)
 
 
 @implements(np.prod)
@@ -293,8 +325,10 @@ def _extremum(name, ufunc, worst):
         a = as_array(a)
         if not _everywhere(where):
             if initial is _NONE:
-                raise ValueError(f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has "
-                                 "to specify 'initial'")  # fmt: skip
+                raise ValueError(
+                    f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has "
+                    "to specify 'initial'"
+                )
             a = np.where(where, a, worst if typeof(a).dtype.kind == "f" else initial)
         params = plan(a, axis, keepdims)
         if initial is _NONE:
@@ -304,7 +338,7 @@ def _extremum(name, ufunc, worst):
         return ufunc(bind(op, a, **params), initial)
 
     extremum.__name__ = extremum.__qualname__ = name
-    extremum.__doc__ = f"The {ufunc.__name__} over the given axes; the derivative goes to the entry chosen, ties share. As `numpy.{name}`."
+    extremum.__doc__ = f"The {ufunc.__name__} over the given axes; ties share the derivative. As `numpy.{name}`."
     extremum.op = op
     return extremum
 
@@ -357,12 +391,21 @@ def _std_jvp(ts, y, a, axes, keepdims, ddof):
 
 
 def _std_vjp(wants, g, y, a, axes, keepdims, ddof):
-    return (strong_mul(expand(g, shape_of(a), axes, keepdims) * _scale(a, axes, ddof), _std_slope(y, a, axes, keepdims)),)
+    return (
+        strong_mul(expand(g, shape_of(a), axes, keepdims) * _scale(a, axes, ddof), _std_slope(y, a, axes, keepdims)),
+    )
 
 
 def _spread_of(name, f, jvp, vjp):
-    op = general(name, lambda a, axes, keepdims, ddof: f(a, axis=axes, ddof=ddof, keepdims=keepdims), jvp, vjp, batch=batches(lambda: op),
-                 type=reduces(lambda a, axes, keepdims: f(a)), sample=samples("c", ddof=0))  # fmt: skip
+    op = general(
+        name,
+        lambda a, axes, keepdims, ddof: f(a, axis=axes, ddof=ddof, keepdims=keepdims),
+        jvp,
+        vjp,
+        batch=batches(lambda: op),
+        type=reduces(lambda a, axes, keepdims: f(a)),
+        sample=samples("c", ddof=0),
+    )
     return op
 
 
@@ -427,7 +470,12 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
                 raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
             weights = np.transpose(weights, np.argsort(order))
             weights = np.reshape(weights, [n if i in order else 1 for i, n in enumerate(shape)])
-        total = np.sum(np.broadcast_to(weights, shape), axis=axis, keepdims=keepdims, dtype=np.result_type(a, weights, real_dtype(a)))
+        total = np.sum(
+            np.broadcast_to(weights, shape),
+            axis=axis,
+            keepdims=keepdims,
+            dtype=np.result_type(a, weights, real_dtype(a)),
+        )
         known, value = peek(total)
         if known and np.any(np.equal(value, 0)):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
@@ -532,7 +580,14 @@ def _method(f):
 
 
 def _install():
-    for ufunc, f in {np.add: sum, np.multiply: prod, np.maximum: max, np.minimum: min, np.logical_and: all, np.logical_or: any}.items():
+    for ufunc, f in {
+        np.add: sum,
+        np.multiply: prod,
+        np.maximum: max,
+        np.minimum: min,
+        np.logical_and: all,
+        np.logical_or: any,
+    }.items():
         UFUNC_METHODS[ufunc, "reduce"] = _method(f)
     for f in (sum, prod, max, min, mean, var, std, all, any, ptp):
         setattr(Tensor, f.__name__, f)

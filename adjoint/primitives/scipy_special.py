@@ -38,21 +38,35 @@ def _rows(*columns):
 
 
 def _row(name, *partials, at=None):
-    """An op for the SciPy function of this name, also a global here. at: one range or number an argument, where the laws
-    test it."""
+    """An op for the SciPy function of this name, also a global here. at: where the laws test it, for each argument."""
     at = at or ((0.3, 2.0),) * len(partials)
     f = getattr(S, name)
-    if any(type(c) is int for c in at):
-        f = _with_order(f)
-    globals()[name] = elementwise(name, f, *partials, ufunc=getattr(S, name), sample=_rows(*at))
+    g = f if f.nin == 1 else _weak(f)
+    pulls = [_in_kind(p) for p in partials]
+    globals()[name] = elementwise(name, g, *partials, ufunc=f, sample=_rows(*at), pulls=pulls)
 
 
-def _with_order(f):
-    # a Python integer in SciPy's table of types would make float32 float64: a Python float does not
-    def with_order(*args):
-        return f(*[float(a) if type(a) is int else a for a in args])
+def _weak(f):
+    """f with Python's numbers as weak as NumPy takes them: SciPy's tables of types would make float32 float64."""
 
-    return with_order
+    def weak(*args):
+        if any(type(a) is float or type(a) is int for a in args):
+            kinds = [a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))]
+            if kinds and np.result_type(*kinds) in (np.float32, np.complex64):
+                args = [np.float32(a) if type(a) is float or type(a) is int else a for a in args]
+        return f(*args)
+
+    return weak
+
+
+def _in_kind(partial):
+    """The way back on the fast path, in the cotangent's own precision."""
+
+    def pull(g, *row):
+        r = g * partial(*row)
+        return r if type(g) is float or r.dtype is g.dtype else r.astype(g.dtype)
+
+    return pull
 
 
 def _complex_row(name, slope, *order):

@@ -1,8 +1,9 @@
 """`adjoint book`: run the pages of book/, cell by cell, check each value, write the pictures.
 
-A page is Markdown with cells (```{code-cell} python, or ```python where the page is only shown, not run, by Sphinx). What is checked: that no cell raises; each `assert`; and what a
-cell shows, where it ends with lines `# -> ...` that say so. All of a page runs in one namespace, under the page's own
-name and line numbers, so that an error points into the page. Knows nothing of the package: pages import it themselves.
+A page is Markdown with cells: ```{code-cell} python, or ```python in pages that Sphinx shows without running them. What
+is checked: that no cell raises; each `assert`; and what a cell shows, where it ends with lines `# -> ...` that say so.
+All of a page runs in one namespace, under the page's own name and line numbers, so that an error points into the page.
+Knows nothing of the package: pages import it themselves.
 """
 
 import ast

@@ -18,6 +18,8 @@ WITHOUT_SAMPLE = {
     "stack_masked": "as stack_zeros",
     "stack_unmasked": "as stack_zeros",
     "stack_masks": "as stack_zeros",
+    "stack_spread": "as stack_zeros",
+    "stack_sum_lanes": "as stack_zeros",
 }
 SAMPLED = {name: op for name, op in OPS.items() if op.sample is not None}
 PAIRS = [(name, law) for name, op in SAMPLED.items() for law, reason in applies(op).items() if not reason]
