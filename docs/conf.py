@@ -1,11 +1,13 @@
 """Sphinx's settings. The book's pages are copied from ../book before each build, and run during it."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent))  # this checkout, here and in the processes that run the pages
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 
 import adjoint  # noqa: E402
 
@@ -25,17 +27,31 @@ autodoc_member_order = "bysource"
 add_module_names = False
 
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"adjoint {version}"
 
 
+NOTEBOOK = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  name: python3
+  display_name: Python 3
+---
+"""
+
+
 def copy_book(app):
-    """book/en and book/zh to docs/book, without the lines that say what a cell shows: here it shows it."""
+    """book/en and book/zh to docs/book, as notebooks, and without the lines that say what a cell shows: it shows it."""
     target = HERE / "book"
     shutil.rmtree(target, ignore_errors=True)
     for page in sorted((HERE.parent / "book").glob("[a-z][a-z]/*.md")):
         copy = target / page.relative_to(HERE.parent / "book")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(without_expectations(page.read_text(encoding="utf-8")), encoding="utf-8")
+        copy.write_text(NOTEBOOK + without_expectations(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def without_expectations(text):
@@ -50,5 +66,15 @@ def without_expectations(text):
     return "\n".join(kept) + "\n"
 
 
+def plain_text(app, what, name, obj, options, lines):
+    """Docstrings are plain text: in `f(*args)` the star is a star, and begins no emphasis."""
+    example = False
+    for i, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        if not example:
+            lines[i] = line.replace("*", "\\*")
+
+
 def setup(app):
     app.connect("builder-inited", copy_book)
+    app.connect("autodoc-process-docstring", plain_text)

@@ -96,6 +96,7 @@ def where():
 
 def defined(f):
     """`loss (model.py:12)`: the name of a function and where it is defined."""
+    f = getattr(f, "__wrapped__", f)
     name = getattr(f, "__name__", type(f).__name__)
     code = getattr(f, "__code__", None)
     return f"{name} ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else name

@@ -42,6 +42,7 @@ class Op:
         "kind",
         "lower",
         "name",
+        "reads",
         "record",
         "sample",
         "saves",
@@ -51,7 +52,7 @@ class Op:
     )
 
     def __init__(self, name, eval, *, kind, type=None, jvp=None, vjp=None, batch=None, lower=None, record=None,
-                 dual=None, sample=None, effect=False, saves=None, register=True):  # fmt: skip
+                 dual=None, sample=None, effect=False, saves=None, reads=None, register=True):  # fmt: skip
         self.name = name
         self.eval = eval
         self.kind = kind
@@ -67,6 +68,7 @@ class Op:
         if saves is None:
             saves = saved_by(vjp, skip=2) if vjp is not None else ((), False)
         self.saves, self.saves_rest = saves
+        self.reads = reads  # for each argument, what its cotangent alone reads of (y, *args): finer than saves
         if register:
             if name in OPS:
                 raise ValueError(f"there is already an op named {name}")

@@ -46,7 +46,7 @@ class Tensor:
 
     # What it looks like
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self):
         # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch; type(t) stays honest.
         return np.ndarray
@@ -342,8 +342,8 @@ def _ufunc_call(ufunc, inputs, kwargs):
 
 def _refuse(func, args, kwargs):
     """A NumPy function without a rule: right on untracked tensors, an error on tracked ones."""
-    name = getattr(func, "__module__", None) or "numpy"
-    name = f"{name}.{func.__name__}" if not name.startswith("numpy.") or "_" not in name else f"numpy.{func.__name__}"
+    module = getattr(func, "__module__", None) or ("numpy" if hasattr(np, func.__name__) else "scipy.special")
+    name = f"{'numpy' if module.startswith('numpy._') else module}.{func.__name__}"
     try:
         plain_args, plain_kwargs = _plain(args), _plain(kwargs)
     except (LeakError, ConcreteError):

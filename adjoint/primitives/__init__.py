@@ -6,6 +6,7 @@ from . import (
     compare,
     contract,
     control,
+    convolve,
     cumulative,
     custom,
     decompose,

@@ -13,5 +13,8 @@ def _logistic(x):
     return np.where(np.greater_equal(x, 0), 1, e)[()] / (1 + e)
 
 
-# sigmoid' = sigmoid(x) sigmoid(-x): 1 - sigmoid(x) would cancel for large x
-sigmoid = elementwise("sigmoid", _logistic, lambda _y, x: sigmoid(x) * sigmoid(-x), domain=((-6.0, 6.0),))
+def _slope(_y, x):
+    return sigmoid(x) * sigmoid(-x)  # not y (1 - y), which would cancel for large x
+
+
+sigmoid = elementwise("sigmoid", _logistic, _slope, domain=((-6.0, 6.0),))

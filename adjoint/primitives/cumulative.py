@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.op import bind
+from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tensor import UFUNC_METHODS, Tensor
 from ..core.types import Array, typeof
@@ -28,7 +28,7 @@ def _type(a, axis):
     return Array(a.shape, np.cumsum(np.ones(1, a.dtype)).dtype)
 
 
-_cumsum = linear(
+_cumsum: Op = linear(
     "cumsum",
     lambda a, axis: np.add.accumulate(a, axis),
     lambda g, _a, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
@@ -68,7 +68,7 @@ def _cumprod_vjp(wants, g, _y, a, axis):
     return (strong_mul(np.flip(_recur(ahead, np.flip(g, axis), axis), axis), before(c, axis)),)
 
 
-_cumprod = general(
+_cumprod: Op = general(
     "cumprod",
     lambda a, axis: np.multiply.accumulate(a, axis),
     _cumprod_jvp,
@@ -259,7 +259,11 @@ def _method(f):
     return method
 
 
-UFUNC_METHODS[np.add, "accumulate"] = _method(cumsum)
-UFUNC_METHODS[np.multiply, "accumulate"] = _method(cumprod)
-Tensor.cumsum = cumsum
-Tensor.cumprod = cumprod
+def _install():
+    UFUNC_METHODS[np.add, "accumulate"] = _method(cumsum)
+    UFUNC_METHODS[np.multiply, "accumulate"] = _method(cumprod)
+    Tensor.cumsum = cumsum
+    Tensor.cumprod = cumprod
+
+
+_install()

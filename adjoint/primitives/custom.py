@@ -1,5 +1,7 @@
 """Ops that change how a function is differentiated: stop_gradient and custom_rule."""
 
+import functools
+
 import numpy as np
 
 from ..core import tree
@@ -70,7 +72,7 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
             ys = [y] if len(outs) == 1 else items(y)
             for o, v in zip(outs, ys, strict=True):
                 if shape_of(o) != shape_of(v):
-                    raise RuleError(f"the jvp rule of {name} returned a tangent of shape {shape_of(o)} for a value of {shape_of(v)}")
+                    raise RuleError(f"the jvp rule of {name} returned a tangent of shape {shape_of(o)} for a value of shape {shape_of(v)}{where()}")
             return outs[0] if len(outs) == 1 else tuple(outs)
 
         def mapped(size, batched, *leaves):
@@ -97,8 +99,10 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
         n = structures[0].leaves
         return tree.unflatten(structures[0], [y] if n == 1 else list(items(y)))
 
-    call.__name__ = name
-    call.__doc__ = getattr(f, "__doc__", None)
+    try:
+        functools.update_wrapper(call, f)
+    except (AttributeError, TypeError):
+        pass
     return call
 
 
@@ -127,7 +131,7 @@ def _check_cotangents(name, back, args, structure, leaves):
     if len(args) == 1 and not (type(back) is tuple and len(back) == 1):
         back = (back,)
     if type(back) not in (tuple, list) or len(back) != len(args):
-        raise RuleError(f"the vjp rule of {name} must return {len(args)} cotangents, one an argument, not {back!r:.80}")
+        raise RuleError(f"the vjp rule of {name} must return {len(args)} cotangents, one an argument, not {back!r:.80}{where()}")
     out = []
     at = 0
     for child, g in zip(structure.children, back, strict=True):
@@ -137,7 +141,7 @@ def _check_cotangents(name, back, args, structure, leaves):
             if gi is not None:
                 kind = typeof(a)
                 if shape_of(gi) != kind.shape:
-                    raise RuleError(f"the vjp rule of {name} returned a cotangent of shape {shape_of(gi)} for an argument of shape {kind.shape}")
+                    raise RuleError(f"the vjp rule of {name} returned a cotangent of shape {shape_of(gi)} for an argument of shape {kind.shape}{where()}")
                 gi = gi if typeof(gi).dtype == kind.dtype else cast(gi if is_tensor(gi) else np.asarray(gi), kind.dtype)
             out.append(gi)
         at += n

@@ -30,6 +30,7 @@ from .linalg import (
     matrices,
     matrix_op,
     mirror,
+    named,
     parts,
     pinv,
     re,
@@ -37,12 +38,6 @@ from .linalg import (
     solve,
     solve_triangular,
 )
-
-_one = np.ones((1, 1))
-EighResult = type(np.linalg.eigh(_one))
-EigResult = type(np.linalg.eig(_one))
-SVDResult = type(np.linalg.svd(_one))
-QRResult = type(np.linalg.qr(_one))
 
 
 def _tolerance(w):
@@ -150,8 +145,9 @@ def _uplo(UPLO):
 @implements(np.linalg.eigh)
 def eigh(a, UPLO="L"):
     """Eigenvalues and eigenvectors of each Hermitian matrix. It reads one triangle of a, and the gradient lies in that
-    triangle. As `numpy.linalg.eigh`."""
-    return EighResult(*items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO))))
+    triangle. At repeated eigenvalues it is right for what depends on the space of their vectors alone. As
+    `numpy.linalg.eigh`."""
+    return named(np.linalg.eigh, *items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO))))
 
 
 @implements(np.linalg.eigvalsh)
@@ -230,7 +226,7 @@ def eig(a):
         known, value = peek(w)
         if known and not np.any(value.imag):
             w, v = np.real(w), np.real(v)
-    return EigResult(w, v)
+    return named(np.linalg.eig, w, v)
 
 
 @implements(np.linalg.eigvals)
@@ -345,7 +341,7 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
         return _svd_hermitian(a, compute_uv)
     m, n = shape_of(a)[-2:]
     u, s, vh = items(bind(_svd, a, full=bool(full_matrices and compute_uv and m != n)))
-    return SVDResult(u, s, vh) if compute_uv else s
+    return named(np.linalg.svd, u, s, vh) if compute_uv else s
 
 
 def _svd_hermitian(a, compute_uv):
@@ -357,7 +353,7 @@ def _svd_hermitian(a, compute_uv):
         return s
     u = np.take_along_axis(v, columns(order), -1)
     sign = np.take_along_axis(np.sign(w), order, -1)
-    return SVDResult(u, s, H(u * columns(sign)))
+    return named(np.linalg.svd, u, s, H(u * columns(sign)))
 
 
 @implements(np.linalg.svdvals)
@@ -450,7 +446,7 @@ def qr(a, mode="reduced"):
             f"np.linalg.qr(a, {mode!r}) of a tensor of shape {shape_of(a)} is not supported{at()}; use mode='reduced'"
         )
     q, r = items(bind(_qr, a))
-    return r if mode == "r" else QRResult(q, r)
+    return r if mode == "r" else named(np.linalg.qr, q, r)
 
 
 # Made of these

@@ -9,7 +9,7 @@ import operator
 import numpy as np
 import numpy.fft
 
-from ..core.op import bind
+from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
 from .kinds import as_array, axis_from_end, cast, implements, linear, no_out
@@ -93,7 +93,7 @@ def _irfft_back(g, _x, n, axis, norm):
     return cast(np.fft.rfft(g, n, axis, _ADJOINT[norm]) * _both_halves(n, axis, typeof(g).dtype), _x.dtype)
 
 
-_rfft = linear(
+_rfft: Op = linear(
     "rfft",
     lambda x, axis, norm: _fft.rfft(x, None, axis, norm),
     _rfft_back,
@@ -102,7 +102,7 @@ _rfft = linear(
     sample=_sample([((4,), {"axis": -1}), ((5,), {"axis": -1}), ((3, 2), {"axis": -2})], real=True),
 )
 
-_irfft = linear(
+_irfft: Op = linear(
     "irfft",
     lambda x, n, axis, norm: _fft.irfft(x, n, axis, norm),
     _irfft_back,

@@ -55,7 +55,7 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
         return bind(op, *align(batched, args))
 
     op = Op(name, f, kind="elementwise", type=type or _elementwise_type(f), jvp=jvp, vjp=vjp, batch=batch,
-            lower=lower or (lambda b, *xs: getattr(b, name)(*xs)), saves=saves,
+            lower=lower or (lambda b, *xs: getattr(b, name)(*xs)), saves=saves, reads=tuple(r.reads for r in rules),
             sample=sample or _elementwise_samples(domain or ((-2.0, 2.0),) * arity))  # fmt: skip
     if arity == 1:
         entry = unary(op, f, rules[0].reads, pulls[0] or rules[0].pull())
@@ -139,7 +139,7 @@ def linear(name, f, transpose, *, batch=None, type=None, lower=None, sample=None
 def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=None):
     """Define an op of two arguments that is linear in each. Returns the op.
 
-    left(g, a, b, **params) is the cotangent of a (it may read a's type only), right that of b.
+    left(g, a, b, **params) is the cotangent of a (it may read the type of a only), right that of b (and the type of b).
     """
 
     def jvp(ts, y, a, b, **params):
@@ -154,7 +154,8 @@ def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=
     def vjp(wants, g, _y, a, b, **params):
         return (left(g, a, b, **params) if wants[0] else None, right(g, a, b, **params) if wants[1] else None)
 
-    op = Op(name, f, kind="bilinear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample)
+    reads = ((False, False, True), (False, True, False))
+    op = Op(name, f, kind="bilinear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample, reads=reads)
     return op
 
 

@@ -16,9 +16,6 @@ from ..core.tuples import Parts, items
 from ..core.types import Array, Tuple, typeof
 from .kinds import align, as_array, broadcast_like, conj, general, implements, unbroadcast
 
-SlogdetResult = type(np.linalg.slogdet(np.ones((1, 1))))
-
-
 # What the rules are made of
 
 
@@ -81,6 +78,16 @@ def fold(g, lower=True):
     """The transpose of `mirror`: a cotangent of the Hermitian matrix as one of the triangle that was read."""
     strict = below(g) if lower else ~below(g, 0)
     return np.where(strict, g + H(g), np.where(on_diagonal(g), re(g), 0))
+
+
+def named(f, *values):
+    """A result of several arrays in the named tuple that f of NumPy returns."""
+    if f not in _kinds:
+        _kinds[f] = type(f(np.ones((1, 1))))
+    return _kinds[f](*values)
+
+
+_kinds: dict = {}
 
 
 def parts(g, n):
@@ -323,7 +330,7 @@ _adjugate_tangent = general(
     _adjugate_tangent_vjp,
     batch=lambda size, batched, a, e: bind(_adjugate_tangent, *align(batched, (a, e))),
     type=lambda a, e: Array(np.broadcast_shapes(a.shape, e.shape), inexact(a, e)),
-    sample=lambda rng: [((rng.normal(size=s) + 3 * np.eye(3), rng.normal(size=(3, 3))), {}) for s in ((3, 3), (2, 3, 3))],
+    sample=lambda rng: [((a, rng.normal(size=(3, 3))), {}) for (a,), _ in matrices((3, 3), (2, 3, 3), regular=3)(rng)],
 )
 _adjugate = matrix_op(
     "adjugate",
@@ -378,7 +385,7 @@ _slogdet = matrix_op(
 @implements(np.linalg.slogdet)
 def slogdet(a):
     """Sign and log |det| of each matrix. The sign of a real one has no derivative. As `numpy.linalg.slogdet`."""
-    return SlogdetResult(*items(bind(_slogdet, as_array(a))))
+    return named(np.linalg.slogdet, *items(bind(_slogdet, as_array(a))))
 
 
 # a = L L^H: dL = L P(L^-1 da L^-H), with P(x) the lower triangle of x, its diagonal halved.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.op import bind
+from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
 from .custom import stop_gradient
@@ -72,7 +72,7 @@ def _norm_vjp(wants, g, y, a, ord, axes, keepdims):
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), _slope(y, a, ord, axes, keepdims)),)
 
 
-_norm_op = general(
+_norm_op: Op = general(
     "norm",
     _norm,
     _norm_jvp,
@@ -190,7 +190,7 @@ def _softmax_map(g, y, axes):
     return y * (h - np.sum(h * y, axis=axes, keepdims=True))
 
 
-_softmax_op = general(
+_softmax_op: Op = general(
     "softmax",
     _softmax,
     lambda ts, y, a, axes, ties: _softmax_map(ts[0], y, axes),
@@ -221,7 +221,7 @@ def _logsumexp_vjp(wants, g, _y, a, axes, keepdims):
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), conj(bind(_softmax_op, a, axes=axes, ties=True))),)
 
 
-_logsumexp_op = general(
+_logsumexp_op: Op = general(
     "logsumexp",
     _logsumexp,
     _logsumexp_jvp,

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..core.op import bind, is_plain
+from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Flat, Tensor, is_tensor, peek
 from ..core.types import Array, typeof
@@ -152,7 +152,7 @@ def _mean_back(g, shape, axes=None, keepdims=False):
     return spread(g / builtins.max(count(shape, axes), 1), shape, axes, keepdims)
 
 
-_sum_op = linear(
+_sum_op: Op = linear(
     "sum",
     _sum,
     lambda g, _a, axes=None, keepdims=False: spread(g, _a.shape, axes, keepdims),
@@ -160,7 +160,7 @@ _sum_op = linear(
     batch=batches(lambda: _sum_op),
     sample=samples("c"),
 )
-_mean_op = linear(
+_mean_op: Op = linear(
     "mean",
     _mean,
     lambda g, _a, axes=None, keepdims=False: _mean_back(g, _a.shape, axes, keepdims),
@@ -272,7 +272,7 @@ def _prod(a, axes, keepdims):
     return np.multiply.reduce(a, axis=axes, keepdims=keepdims)
 
 
-_prod_op = general(
+_prod_op: Op = general(
     "prod",
     _prod,
     _prod_jvp,

@@ -92,7 +92,7 @@ class Tape(Trace):
             y = saved = bind(op, *values, **params)
         if op.vjp is None or not carries(y):
             return untracked(y)
-        keep = op.saves
+        keep = op.saves if op.reads is None else tuple(map(any, zip(*(r for r, p in zip(op.reads, parents) if p))))
         rest = op.saves_rest
         kept = []
         for i, v in enumerate(values, 1):
@@ -137,7 +137,11 @@ class Tape(Trace):
     def close(self):
         """End the recording: what still is used of it raises. Pulling back stays possible."""
         self.ended = True
-        self.next = self.escaped
+        self.next = _escaped  # a function, no method of self: that would be a cycle
+
+
+def _escaped():
+    BASE.escaped()
 
 
 def carries(y):

@@ -39,7 +39,7 @@ def grad(f, argnums=0, has_aux=False):
     >>> ad.grad(lambda w, b: w["a"] * b, argnums=(0, 1))({"a": 3.0}, 2.0)
     ({'a': 2.0}, 3.0)
     """
-    with_value = value_and_grad(f, argnums, has_aux, _name="grad")
+    with_value = _value_and_grad(f, argnums, has_aux, "grad")
 
     def gradient(*args, **kwargs):
         y, g = with_value(*args, **kwargs)
@@ -48,7 +48,7 @@ def grad(f, argnums=0, has_aux=False):
     return _named(gradient, f, "gradient")
 
 
-def value_and_grad(f, argnums=0, has_aux=False, _name="value_and_grad"):
+def value_and_grad(f, argnums=0, has_aux=False):
     """The value and the gradient of a function with a scalar result, in one run: (value, gradient).
 
     As `grad`; with has_aux=True the result is ((value, aux), gradient).
@@ -57,9 +57,13 @@ def value_and_grad(f, argnums=0, has_aux=False, _name="value_and_grad"):
     >>> ad.value_and_grad(lambda x: x * x * x)(2.0)
     (8.0, 12.0)
     """
+    return _value_and_grad(f, argnums, has_aux, "value_and_grad")
+
+
+def _value_and_grad(f, argnums, has_aux, name):
 
     def value_and_gradient(*args, **kwargs):
-        picked = Arguments(_name, f, argnums, args, kwargs)
+        picked = Arguments(name, f, argnums, args, kwargs)
         tape = Tape()
         inputs = picked.leaves
         leaves = [tape.leaf(x) for x in inputs]
@@ -71,11 +75,11 @@ def value_and_grad(f, argnums=0, has_aux=False, _name="value_and_grad"):
         aux = None
         if has_aux:
             if type(y) is not tuple or len(y) != 2:
-                raise ShapeError(f"{_name} with has_aux=True: {defined(f)} must return (result, aux), not {_what(y)}{where()}")
+                raise ShapeError(f"{name} with has_aux=True: {defined(f)} must return (result, aux), not {_what(y)}{where()}")
             y, aux = y
             aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
         value, node = strip(tape, y)
-        _check_scalar(_name, f, value)
+        _check_scalar(name, f, value)
         if node is None:
             cotangents = {}
         else:

@@ -36,7 +36,7 @@ class Row:
 
     def __init__(self, op, name, args=(), params=None, type=None, value=UNKNOWN, node=None):
         self.op = op
-        self.name = name
+        self.name = "multiply" if name == "strong_mul" else name  # the product that rules use
         self.args = args
         self.params = params or {}
         self.type = type
@@ -90,7 +90,8 @@ class Record:
         if not any(mine):
             return ""
         complete = all(v is not UNKNOWN for _, v in row.args) and row.value is not UNKNOWN
-        if op.kind == "elementwise" or (a.shape == () and complete and (op.jvp or op.dual)):
+        slope = t.shape == () and t.dtype.kind == "f" and a.dtype.kind == "c"  # of a real number in a complex plane
+        if op.kind == "elementwise" or (a.shape == () and complete and (op.jvp or op.dual) and not slope):
             # every entry depends on one entry of the argument: the tangent along ones holds them all
             ts = [ones(a) if m else None for m in mine]
             if complete:
@@ -305,6 +306,7 @@ def of_function(f, args, kwargs):
         elif type(value) in (np.ndarray, np.float64):
             plain[id(value)] = len(rows)
         rows.append(row)
+    tape.events = []  # they hold tensors, which hold the tape
     outputs = []
     real = True
     for y in tree.flatten(result)[0]:

@@ -1,8 +1,5 @@
 """Values, types and lines of code in a few characters, as tables, boxes and the debug ladder show them."""
 
-import linecache
-import unicodedata
-
 import numpy as np
 
 from ..core.tensor import is_tensor, peek
@@ -74,9 +71,15 @@ def kind_of(x):
 
 def source(filename, lineno):
     """The text of a line of code, '' where it cannot be found."""
+    import linecache
+
     return linecache.getline(filename, lineno).strip() if filename else ""
 
 
 def columns(text):
     """How many columns of a fixed-width font a text takes."""
-    return len(text) if text.isascii() else sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

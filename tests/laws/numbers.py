@@ -111,6 +111,10 @@ def moved(xs, ts, h):
     return [x if t is None else x + h * t for x, t in zip(xs, ts)]
 
 
+class NoDifference(AssertionError):
+    """The differences of a function do not settle: a kink or a pole is within the smallest step."""
+
+
 def difference(f, xs, ts):
     """The directional derivative of f by central differences, extrapolated to step 0 (Richardson; error h^6).
 
@@ -130,7 +134,9 @@ def difference(f, xs, ts):
             best, best_error = out, error
         if best_error < 1e-9:
             break
-    return out if best is None else best
+    if best_error > 1e-5:
+        raise NoDifference(f"the differences do not settle: the last two extrapolations disagree by {best_error:.1e}")
+    return best
 
 
 def complex_step(f, xs, ts):

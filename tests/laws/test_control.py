@@ -83,6 +83,34 @@ def nested(xs):
     return [carry, np.sum(ys, axis=0)]
 
 
+def loop_in_a_loop(xs):
+    x, y = xs
+
+    def outer(s):
+        k, v = s
+        v = ad.while_loop(lambda v: np.sum(v * v) < 10.0, lambda v: v * 1.6 + np.sin(v) * np.tanh(y), v)
+        return k + 1, v / 3
+
+    return [ad.while_loop(lambda s: s[0] < 3, outer, (0, x))[1]]
+
+
+def scan_in_a_loop(xs):
+    x, y = xs
+
+    def outer(s):
+        k, v = s
+        carry, ys = ad.scan(lambda c, row: (c * 0.5 + row, c * y), v, np.stack([x, np.cos(x)]))
+        return k + 1, carry * 1.9 + ys[1]
+
+    return [ad.while_loop(lambda s: (s[0] < 5) & (np.sum(s[1] * s[1]) < 9.0), outer, (0, x))[1]]
+
+
+def reversed_scan(xs):
+    x, y = xs
+    carry, ys = ad.scan(lambda c, row: (np.sin(c * row), c + row), y, np.stack([x, 2 * x, -x]), reverse=True)
+    return [carry, ys]
+
+
 def checkpointed(xs):
     x, y = xs
     return [ad.checkpoint(lambda x, y: np.tanh(x * y) * np.exp(y))(x, y)]
@@ -102,7 +130,8 @@ def custom_jvp(xs):
 
 FUNCTIONS = [
     cond_on_value, cond_other_side, cond_closure, loop, loop_closure, loop_of_containers, loop_that_never_runs,
-    scanned, scanned_closure, nested, checkpointed, custom_vjp, custom_jvp,
+    scanned, scanned_closure, nested, loop_in_a_loop, scan_in_a_loop,
+    reversed_scan, checkpointed, custom_vjp, custom_jvp,
 ]  # fmt: skip
 every = pytest.mark.parametrize("f", FUNCTIONS, ids=[f.__name__ for f in FUNCTIONS])
 

@@ -22,7 +22,7 @@ def test_ops_lists_every_operation(capsys):
     table = {line.split()[0]: line.split()[1:] for line in lines[1:-1]}
     assert set(OPS) <= set(table)
     assert table["sin"] == ["elementwise", "yes", "yes", "yes", "yes", "yes", "yes"]
-    assert table["maximum"][5] == "-" and table["floor"][1:3] == ["zero", "zero"]
+    assert table["arctan2"][5] == "-" and table["floor"][1:3] == ["zero", "zero"]
     assert main(["ops", "--markdown"]) == 0
     assert "| `sin` | elementwise | yes |" in capsys.readouterr().out
 
@@ -53,7 +53,7 @@ def test_debug_and_doctor(capsys):
 def test_doctor_sees_a_wrong_derivative(monkeypatch, capsys):
     monkeypatch.setattr(ad, "grad", lambda f: lambda x: x * 0)
     assert main(["doctor"]) == 1
-    assert "WRONG  a while loop: [0. -0. 0.] instead of" in capsys.readouterr().out.replace(" 0. -0.", "0. -0.")
+    assert "WRONG  a while loop: [ 0. -0.  0.] instead of [512. 512. 512.]" in capsys.readouterr().out
 
 
 def test_book_is_handed_its_options(monkeypatch):
