@@ -6,7 +6,7 @@ import sys
 
 from .harness import Bench
 
-FILES = ["eager"]  # one a question; each has WORKLOADS: {name: function(bench)}
+FILES = ["eager", "start", "memory"]  # one a question; each has WORKLOADS: {name: function(bench)}
 
 
 def main(argv):

@@ -1,15 +1,13 @@
-"""Eager derivatives: what does one recorded operation cost in time and memory, and what does starting cost?
+"""Eager derivatives: what does one recorded operation cost, in chains and in small real programs?
 
 Peers run the same text where their NumPy-like namespace allows it. DESIGN section 6 has the goals.
 """
 
-import gc
 import time
-import weakref
 
 import numpy as np
 
-from .harness import PEERS, adapters, complex_step, forget_peak, fresh, installed, plain, resident, spread
+from .harness import complex_step, plain
 
 # ---- the chain: forward and backward of 100 elementwise operations ----
 
@@ -95,6 +93,26 @@ class Bare:
         return grads[0]
 
 
+def by_hand(x, row):
+    """The chain and its derivative written in NumPy, as accurate as adjoint's: what the kernels alone cost."""
+    kept, y = [], x
+    for c in row:
+        a = y
+        y = y * (x if c is None else c)
+        b = y = y + 0.1
+        s = y = np.sin(y)
+        y = np.tanh(y)
+        kept.append((a, b, s, c))
+    g, gx = np.ones_like(x), 0.0
+    for a, b, s, c in reversed(kept):
+        d = np.cosh(s)
+        g = g / d / d * np.cos(b)
+        if c is None:
+            gx = gx + g * a
+        g = g * (x if c is None else c)
+    return g + gx
+
+
 def run_chain(bench):
     """Forward and backward of a chain of 100 elementwise operations on 0-d, 4 and 1000 float64 elements."""
     for n in (0, 4, 1000):
@@ -117,6 +135,8 @@ def _chain(bench, n):
         if one.name in ("adjoint", "adjoint, np. calls"):
             name = "adjoint, functions" if one.name == "adjoint" else "adjoint, np. functions"
             calls[name] = gradient(one, program(chain_of_calls, one.xp, row), x)
+    x_scalar = x0[()]
+    calls["NumPy, by hand"] = lambda: by_hand(x_scalar, plain_row)
     calls["bare tape"] = lambda: Bare.grad(lambda x: chain(_Methods, x, plain_row), x0)
     # elementwise: one complex step gives all derivatives
     want = dict.fromkeys(calls, np.imag(chain(np, x0 + 1e-30j, plain_row)) * 1e30)
@@ -153,67 +173,6 @@ def gradient(one, f, *xs):
         return lambda: g(*xs)
     g = one.value_and_grad(f)
     return lambda: g(*xs)[1][0]
-
-
-# ---- starting ----
-
-
-def run_import(bench):
-    """Import time of each library over NumPy's: fresh processes in turns."""
-    names = ["numpy", "adjoint", *(p for p in PEERS if installed(p))]
-    rounds = 5 if bench.quick else 21
-    program = (
-        "import time; w, c = time.perf_counter(), time.process_time(); import {}; "
-        "print([time.process_time() - c, time.perf_counter() - w])"
-    )
-    times = {name: [] for name in names}
-    for k in range(-1, rounds):
-        for name in names:
-            if name in ("numpy", "adjoint") or k < 5:  # the slow ones need no more
-                t = fresh(program.format(name))
-                if k >= 0:  # the first writes the bytecode
-                    times[name].append(t)
-    rows = []
-    for name in names:
-        cpu, wall = np.array(times[name]).T
-        rows.append({"name": name, "cpu": np.median(cpu), "wall": np.median(wall), "spread": spread(cpu)})
-    rows.insert(0, rows.pop(1))
-    bench.table("import: a fresh process", rows, unit="ms")
-    own = np.array(times["adjoint"]) - np.array(times["numpy"])
-    cpu, wall = np.median(own, axis=0) * 1e3
-    bench.facts("import: adjoint over numpy, median of the paired differences", [
-        ("CPU", f"{cpu:.1f} ms", cpu), ("wall", f"{wall:.1f} ms", wall)], [("CPU ms over NumPy", cpu, 20)])  # fmt: skip
-
-
-def run_first(bench):
-    """From an empty process to the first gradient: interpreter, import, record, walk back."""
-    names = ["adjoint", *(p for p in PEERS if installed(p))]
-    times = {name: [] for name in ("numpy alone", *names)}
-    for k in range(-1, 3 if bench.quick else 9):
-        for name in times:
-            try:
-                t = fresh("import numpy, time; print([time.process_time(), 0])" if name == "numpy alone" else
-                          f"from benchmarks import eager; eager.first({name!r})")  # fmt: skip
-            except Exception as error:
-                if k < 0:
-                    bench.fail(f"first gradient: {name}", error)
-            else:
-                if k >= 0:
-                    times[name].append(t)
-    rows = [{"name": name, "cpu": np.median([c for c, _ in t]), "wall": np.median([c + w for c, w in t]),
-             "spread": spread([c for c, _ in t])} for name, t in times.items() if t]  # fmt: skip
-    rows.sort(key=lambda row: row["name"] != "adjoint")
-    bench.table("first gradient: a fresh process, from its start (wall: CPU and what was waited for)", rows, unit="ms")
-
-
-def first(library):
-    wall = time.perf_counter() - time.process_time()
-    one = adapters(library)[0]
-    x = np.linspace(0.1, 1.0, 4)
-    g = one.value_and_grad(lambda x: one.xp.sum(one.xp.sin(x) * x))(one.array(x))[1][0]
-    cpu, wall = time.process_time(), time.perf_counter() - time.process_time() - wall
-    np.testing.assert_allclose(plain(g), np.sin(x) + x * np.cos(x))
-    print([cpu, max(wall, 0.0)])
 
 
 # ---- long chains ----
@@ -262,237 +221,6 @@ def _long(one, n):
         g(x)
         best = min(best, time.process_time() - start)
     return best / n
-
-
-# ---- memory ----
-
-
-def run_repeat(bench):
-    """10^5 gradients with the garbage collector off: growth of resident memory, and what a collection then finds."""
-    n = 5000 if bench.quick else 100000
-    rows, goals = [], []
-    cases = [("adjoint", p) for p in ("functional", "numpy", "imperative", "second", "vjp", "error")]
-    for library, program in cases + [("torch", ""), ("autograd", ""), ("mygrad", "")]:
-        if library != "adjoint" and not installed(library):
-            continue
-        count = n if program in ("functional", "numpy", "imperative") else n // 10
-        name = f"{library}, {program}" if library == "adjoint" else library
-        try:
-            grown, garbage = fresh(f"from benchmarks import eager; eager.repeat({library!r}, {program!r}, {count})")
-        except Exception as error:
-            bench.fail(f"repeat: {name}", error)
-            continue
-        rows.append((name, f"{grown / 1024:8.0f} KiB grown in {count} calls, {garbage} objects in cycles", grown))
-        if library == "adjoint":
-            goals.append((f"{name}: KiB grown", grown / 1024, 512))
-            goals.append((f"{name}: objects in cycles", garbage, 0))
-    bench.facts("repeat: memory over repeated gradients, garbage collector off", rows, goals)
-
-
-def repeat(library, program, n):
-    x = np.linspace(0.5, 1.5, 10)
-    if library == "adjoint":
-        import adjoint as ad
-
-        xp = np if program == "numpy" else ad.numpy
-        gradient = lambda: ad.grad(lambda x: rosenbrock(xp, x))(x)
-        calls = {
-            "functional": gradient,
-            "numpy": gradient,
-            "imperative": _imperative(ad, x),
-            "second": lambda: ad.hessian(lambda x: rosenbrock(xp, x))(x),
-            "vjp": lambda: ad.vjp(lambda x: xp.sin(x) * x, x)[1](x),
-            "error": lambda: _raises(ad, x),
-        }
-        call = calls[program]
-    else:
-        one = adapters(library)[0]
-        g = one.value_and_grad(lambda x: rosenbrock(one.xp, x))
-        a = one.array(x)
-        call = lambda: g(a)
-    for _ in range(200):
-        call()
-    gc.collect()
-    gc.disable()
-    before = resident() or 0
-    for _ in range(n):
-        call()
-    grown = (resident() or 0) - before
-    print([grown, gc.collect()])
-
-
-def _imperative(ad, x):
-    x = ad.tensor(x)
-    x.attach_grad()
-    return lambda: rosenbrock(ad.numpy, x).backward()
-
-
-def _raises(ad, x):
-    try:
-        ad.grad(lambda x: ad.numpy.sin(x).sum() + ad.numpy.sum(x * np.ones(3)))(x)
-    except ValueError:
-        return
-    raise AssertionError("no error")
-
-
-def run_fan(bench):
-    """x used in 1000 terms: peak memory in arrays of x's size, and time a term; its cotangents add up in one buffer."""
-    terms = 100 if bench.quick else 1000
-    rows, goals = [], []
-    for library in ("adjoint", *PEERS):
-        if library != "adjoint" and (library == "jax" or not installed(library)):
-            continue
-        try:
-            forward, peak, cpu = fresh(f"from benchmarks import eager; eager.fan({library!r}, {terms})")
-        except Exception as error:
-            bench.fail(f"fan-in: {library}", error)
-            continue
-        text = f"after forward {forward:7.1f} arrays, at peak {peak:7.1f}; {cpu * 1e6:7.1f} us a term"
-        rows.append((library, text, peak))
-        if library == "adjoint":
-            goals.append(("adjoint: arrays at peak", peak, 8))
-    bench.facts(f"fan-in: y = sum of x * c over {terms} terms, 10^5 elements", rows, goals)
-
-
-def fan(library, terms):
-    one = adapters(library)[0]
-    x0 = np.ones(100000)
-    x = one.array(x0)
-    marks = []
-
-    def f(x):
-        y = x * 0.5
-        for i in range(1, terms):
-            y = y + x * (i * 0.001)
-        marks.append(resident() or 0)
-        return y.sum()
-
-    small = one.array(np.ones(2))
-    one.value_and_grad(lambda x: (x * 0.5 + x).sum())(small)  # whatever is loaded at first use
-    gc.collect()
-    g = one.value_and_grad(f)
-    base = resident() or 0
-    forget_peak()
-    start = time.process_time()
-    got = plain(g(x)[1][0])
-    cpu = time.process_time() - start
-    peak = resident("VmHWM") or 0
-    np.testing.assert_allclose(got, 0.5 + 0.001 * np.arange(1, terms).sum())
-    print([(marks[0] - base) / x0.nbytes, (peak - base) / x0.nbytes, cpu / terms])
-
-
-def run_kept(bench):
-    """What the forward pass keeps alive: in the chain, sin and tanh need one array each, mul and add none."""
-    cycles = 5 if bench.quick else CYCLES
-    rows, goals = [], []
-    for library in ("adjoint", *PEERS):
-        if library != "adjoint" and (library == "jax" or not installed(library)):
-            continue
-        try:
-            arrays = fresh(f"from benchmarks import eager; eager.kept({library!r}, {cycles})")
-        except Exception as error:
-            bench.fail(f"kept: {library}", error)
-            continue
-        rows.append((library, f"{arrays:6.1f} arrays after {4 * cycles} operations", arrays))
-        if library == "adjoint":
-            goals.append(("adjoint: arrays kept", arrays, 2 * cycles + 3))
-    bench.facts("kept: arrays alive between forward and backward of the chain", rows, goals)
-    rows, wrong = kept_by_op()
-    goals = [("adjoint: ops that keep too much", wrong, 0)]
-    bench.facts("kept: which values each op of adjoint keeps (y, and the arguments a, b)", rows, goals)
-
-
-def kept(library, cycles):
-    one = adapters(library)[0]
-    x0 = np.full(200000, 0.7)
-    x = one.array(x0)
-    one.value_and_grad(lambda x: (one.xp.tanh(one.xp.sin(x * 0.5)) + 0.1).sum())(one.array(np.ones(2)))
-    marks = []
-
-    def f(x):
-        gc.collect()
-        marks.append(resident() or 0)
-        y = chain(one.xp, x, [1.1] * cycles).sum()
-        marks.append(resident() or 0)
-        return y
-
-    one.value_and_grad(f)(x)
-    print((marks[1] - marks[0]) / x0.nbytes)
-
-
-def kept_by_op():
-    """Which arrays live on when only the result of an op is held, by weak references: rows, and how many keep too much."""
-    import adjoint as ad
-
-    xp, constant = ad.numpy, np.full((5, 5), 0.3)
-    # name: (program, what its backward pass needs of y, a, b)
-    ops = {
-        "add": (lambda a, b: a + b, ""),
-        "subtract": (lambda a, b: a - b, ""),
-        "multiply": (lambda a, b: a * b, "ab"),
-        "multiply by 2.0": (lambda a, b: a * 2.0, ""),
-        "multiply by a constant": (lambda a, b: a * constant, ""),
-        "broadcast add": (lambda a, b: a + b[0], ""),
-        "broadcast multiply": (lambda a, b: a * b[0], "ab"),
-        "negative": (lambda a, b: -a, ""),
-        "exp": (lambda a, b: xp.exp(a), "y"),
-        "log": (lambda a, b: xp.log(a), "a"),
-        "sqrt": (lambda a, b: xp.sqrt(a), "y"),
-        "sin": (lambda a, b: xp.sin(a), "a"),
-        "tanh": (lambda a, b: xp.tanh(a), "a"),
-        "square": (lambda a, b: a**2, "a"),
-        "maximum": (lambda a, b: xp.maximum(a, b), "ab"),
-        "where": (lambda a, b: xp.where(constant > 0, a, b), ""),
-        "sum": (lambda a, b: xp.sum(a, 0), ""),
-        "mean": (lambda a, b: xp.mean(a, 0), ""),
-        "max": (lambda a, b: xp.max(a, 0), "ya"),
-        "reshape": (lambda a, b: xp.reshape(a, (-1,)), ""),
-        "transpose": (lambda a, b: a.T, ""),
-        "broadcast_to": (lambda a, b: xp.broadcast_to(a, (2, 5, 5)), ""),
-        "concatenate": (lambda a, b: xp.concatenate([a, b]), ""),
-        "stack": (lambda a, b: xp.stack([a, b]), ""),
-        "a[1:]": (lambda a, b: a[1:], ""),
-        "a[[0, 1]]": (lambda a, b: a[[0, 1]], ""),
-        "matmul": (lambda a, b: a @ b, "ab"),
-        "matmul by a constant": (lambda a, b: a @ constant, ""),
-    }
-    rows, wrong = [], 0
-    for name, (f, needs) in ops.items():
-        try:
-            got = _held(ad, f)
-        except Exception as error:
-            rows.append((name, f"{type(error).__name__}: {error}"[:80], None))
-            continue
-        more = "".join(sorted(set(got) - set(needs)))
-        wrong += bool(more)
-        text = f"keeps {', '.join(got) or 'nothing'}" + (f"   of which {', '.join(more)} for nothing" if more else "")
-        rows.append((name, text, len(got)))
-    return rows, wrong
-
-
-def _held(ad, f):
-    held = []
-
-    def program(x):
-        values = {"a": x + 1.0, "b": x + 2.0}  # made here: nobody else holds them
-        values["y"] = f(values["a"], values["b"])
-        seen = {key: weakref.ref(_memory(t)) for key, t in values.items()}
-        z = values["y"] + 0.0  # keeps nothing of y
-        values.clear()
-        held.append("".join(key for key in "yab" if seen[key]() is not None))
-        return ad.numpy.sum(z)
-
-    ad.grad(program)(np.full((5, 5), 0.5))
-    return held[0]
-
-
-def _memory(x):
-    """The array that owns the memory behind a tensor."""
-    while type(x) is not np.ndarray:
-        x = x.value
-    while type(x.base) is np.ndarray:
-        x = x.base
-    return x
 
 
 # ---- small real programs ----
@@ -600,7 +328,8 @@ def _second(bench, rng):
         import torch
 
         old = torch.autograd.functional
-        rows["torch"] = (torch, lambda f: lambda x: old.hessian(f, x), lambda f: lambda x: old.jacobian(f, x), torch.tensor)
+        by_old = (lambda f: lambda x: old.hessian(f, x), lambda f: lambda x: old.jacobian(f, x))
+        rows["torch"] = (torch, *by_old, torch.tensor)
         rows["torch.func"] = (torch, torch.func.hessian, torch.func.jacrev, torch.tensor)
     if bench.adapters("autograd"):
         import autograd
@@ -619,13 +348,4 @@ def _second(bench, rng):
     bench.compare("program: Jacobian 20 x 20", jacobians, jacobian, goals=goals)
 
 
-WORKLOADS = {
-    "chain": run_chain,
-    "programs": run_programs,
-    "import": run_import,
-    "first": run_first,
-    "long": run_long,
-    "repeat": run_repeat,
-    "fan": run_fan,
-    "kept": run_kept,
-}
+WORKLOADS = {"chain": run_chain, "long": run_long, "programs": run_programs}

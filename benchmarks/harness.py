@@ -1,7 +1,7 @@
 """How things are measured: contenders take turns in one process, each value is checked before it is timed.
 
 The figure is the median process CPU time (all threads): other work on the machine disturbs it least. Wall time stands
-beside it. The garbage collector stays on, as it is for users; what was alive before (libraries) is frozen out of its way.
+beside it. The garbage collector stays on, as it is for users; what was alive before (libraries) is frozen.
 """
 
 import gc
@@ -245,10 +245,15 @@ class Bench:
             else:
                 ready[name] = call
         times = self.turns(ready)
-        rows = []
+        first = next(iter(times), None)
+        rows, goal_rows = [], []
         for name, (cpu, wall) in times.items():
-            rows.append({"name": name, "cpu": median(cpu) / per, "wall": median(wall) / per, "spread": spread(cpu)})
-        self.table(title, rows, goals, unit)
+            row = {"name": name, "cpu": median(cpu) / per, "wall": median(wall) / per, "spread": spread(cpu)}
+            rows.append({**row, "ratio": paired(times[first][0], cpu)})
+        for name, peer, most in goals:
+            if name in times and peer in times:
+                goal_rows.append((f"{name} / {peer}", paired(times[name][0], times[peer][0]), most))
+        self.table(title, rows, goal_rows, unit)
         return {row["name"]: row["cpu"] for row in rows}
 
     def turns(self, contenders):
@@ -284,21 +289,22 @@ class Bench:
         return out
 
     def table(self, title, rows, goals=(), unit="us"):
-        """Print rows {name, cpu, wall, spread} (seconds) with the ratio of the first row to each; keep them."""
+        """Print rows {name, cpu, wall, spread} (seconds) with the ratio of the first row to each; keep them.
+
+        goals: rows (what, number, at most).
+        """
         if not rows:
             return
         scale = {"us": 1e6, "ms": 1e3, "s": 1}[unit]
         first = rows[0]["cpu"]
         print(f"\n{title}\n  {'':<28}{'CPU ' + unit:>10}{'spread':>8}{'wall ' + unit:>10}   {rows[0]['name']} / this")
         for row in rows:
-            row["ratio"] = first / row["cpu"]
+            row.setdefault("ratio", first / row["cpu"])
             figures = f"{row['cpu'] * scale:10.3f}{row['spread']:8.0%}{row['wall'] * scale:10.3f}{row['ratio']:12.3f}"
             print(f"  {row['name']:<28}{figures}")
         entry = {"title": title, "unit": "s", "rows": rows, "goals": []}
-        by_name = {row["name"]: row["cpu"] for row in rows}
-        for name, peer, most in goals:
-            if name in by_name and peer in by_name:
-                self.goal(entry, f"{name} / {peer}", by_name[name] / by_name[peer], most)
+        for what, number, most in goals:
+            self.goal(entry, what, number, most)
         self.results.append(entry)
 
     def facts(self, title, rows, goals=()):
@@ -330,6 +336,11 @@ class Bench:
               + (f"; {len(self.failed)} failed" if self.failed else "")
               + f". {self.info['seconds']} s; saved {path.relative_to(ROOT)}")  # fmt: skip
         return 1 if self.failed else 0
+
+
+def paired(a, b):
+    """The median of the rounds' ratios: what slows the machine for a while slows both."""
+    return median(x / y for x, y in zip(a, b, strict=True))
 
 
 def spread(times):

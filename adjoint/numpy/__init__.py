@@ -17,7 +17,7 @@ import numpy as _np
 
 from .. import primitives
 from ..core.tensor import FUNCTIONS, untracked
-from . import fft, linalg
+from . import create, fft, linalg
 from .names import ours
 
 globals().update(ours(_np))

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.errors import DTypeError
 from ..core.errors import where as at
 from ..core.op import bind
-from ..core.tensor import Flat, Tensor, update
+from ..core.tensor import Flat, Tensor, concrete, update
 from ..core.types import typeof
 from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly
 
@@ -191,6 +191,15 @@ def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
     if kind not in "f" and (lo is None or hi is None):
         return maximum(a, lo) if hi is None else minimum(a, hi)
     return _clip(a, -np.inf if lo is None else as_array(lo), np.inf if hi is None else as_array(hi))
+
+
+@implements(np.real_if_close)
+def real_if_close(a, tol=100):
+    """A complex array whose imaginary parts are all rounding, as a real one. As `numpy.real_if_close`."""
+    a = as_array(a)
+    if is_complex(a) and not np.iscomplexobj(np.real_if_close(concrete(a, "real_if_close"), tol)):
+        return real(a)
+    return a
 
 
 @implements(np.nan_to_num)

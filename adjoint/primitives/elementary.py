@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..core.tensor import UFUNCS
 from .kinds import elementwise
 
 exp = elementwise("exp", np.exp, lambda y, _x: y)
@@ -55,8 +56,8 @@ arctan2 = elementwise("arctan2", np.arctan2, lambda _y, a, b: _over(_over(b, np.
 
 
 def _share(a, b, e):
-    # e^a / (e^a + e^b) from the difference; equal arguments, infinite ones too, share equally
-    return 1 / (1 + e(np.where(np.equal(a, b), 0.0, b - a)))
+    # e^a / (e^a + e^b) from the difference; equal infinities share equally
+    return 1 / (1 + e(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
 
 
 logaddexp = elementwise("logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b, np.exp), lambda _y, a, b: _share(b, a, np.exp))
@@ -65,3 +66,7 @@ ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None
                     sample=lambda rng: [((rng.normal(size=3), rng.integers(-3, 3, 3)), {}), ((rng.normal(size=3), 2), {})])  # fmt: skip
 copysign = elementwise("copysign", np.copysign, lambda g, _y, a, b: np.where(np.signbit(a) == np.signbit(b), g, -g), None)
 heaviside = elementwise("heaviside", np.heaviside, None, lambda g, _y, x, _h: np.where(np.equal(x, 0), g, 0))
+
+# NumPy has two ufuncs of each
+UFUNCS[np.degrees] = rad2deg
+UFUNCS[np.radians] = deg2rad

@@ -129,7 +129,7 @@ def difference(f, xs, ts):
         a, b, c = rows
         ab, bc = ([(4 * q - p) / 3 for p, q in zip(x, y)] for x, y in ((a, b), (b, c)))
         out = [(16 * q - p) / 15 for p, q in zip(ab, bc)]
-        error = max((off(o, p, largest(o)) for o, p in zip(out, bc)), default=0.0)
+        error = max((off(o, p, largest(o, y)) for o, p, y in zip(out, bc, up)), default=0.0)
         if not np.isnan(error) and error < best_error:
             best, best_error = out, error
         if best_error < 1e-9:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import adjoint as ad
 from adjoint.core.op import OPS, Op, bind
 from adjoint.core.tensor import concrete, is_tensor
 from adjoint.primitives.kinds import unbroadcast
@@ -220,3 +221,24 @@ def test_wrong_fast_pull(monkeypatch):
     case = Case(sine, [np.array([0.5, 1.5])], {}, entry=entry)
     with pytest.raises(AssertionError, match="fast entry"):
         harness.law_transpose(case, np.random.default_rng(0))
+
+
+def test_cond_that_pulls_through_the_wrong_branch(monkeypatch):
+    """Seen only because the branches really differ."""
+
+    def chooses(xs):
+        return [ad.cond(np.sum(xs[0]) > 1, lambda x: x * x, lambda x: np.sin(x), xs[0])]
+
+    xs = [np.array([1.0, 2.0])]
+    graph = capture(lambda x: chooses([x]), *xs)
+    run = lambda row: graph.run(*row)
+    harness.check_transpose(run, xs, np.random.default_rng(0), "cond")
+    cond, own = OPS["cond"], OPS["cond"].vjp
+
+    def swapped(wants, g, saved, *args, **params):
+        (true, false), *rest = saved
+        return own(wants, g, ((false, true), *rest), *args, **params)
+
+    monkeypatch.setattr(cond, "vjp", swapped)
+    with pytest.raises(AssertionError, match="transpose"):
+        harness.check_transpose(run, xs, np.random.default_rng(0), "cond")
