@@ -293,21 +293,24 @@ def _write(t, index, value):
 
 
 def update(t, result, name):
-    """What `t += v` means: for a scalar, rebinding, as in Python; for an array, a write."""
-    if t.trace is None or t.ndim == 0 and type(t.value) is not np.ndarray:
-        if t.trace is None and is_tracked(result):
+    """What `t += v` means: a write; for a scalar, rebinding the name, as in Python."""
+    if t.trace is None:
+        if is_tracked(result):
             raise MutationError(
-                f"an in-place operator ({name}) would write a tensor that is being differentiated into one that is not{where()}; "
-                "write a = a + x instead of a += x"
+                f"an in-place operator ({name}) would write a tensor that is being differentiated into one that is not"
+                f"{where()}; write a = a + x instead of a += x"
             )
-        if t.trace is None and type(t.value) is np.ndarray:
+        if type(t.value) is np.ndarray:
             t.value[...] = result.value
             return t
         return result
     if t.trace.write(t, ..., result):
         return t
+    if t.ndim == 0 and type(t.value) is not np.ndarray:
+        return result
     raise MutationError(
-        f"an in-place operator ({name}) on a tensor that is being differentiated is not supported{where()}; write a = a + x instead of a += x"
+        f"an in-place operator ({name}) on a tensor that is being differentiated is not supported{where()}; "
+        "write a = a + x instead of a += x"
     )
 
 

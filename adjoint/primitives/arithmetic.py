@@ -14,9 +14,9 @@ from .kinds import as_array, elementwise, general, implements, linear, no_out, w
 add = elementwise("add", operator.add, 1, 1, ufunc=np.add)
 subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract)
 multiply = elementwise("multiply", operator.mul, lambda _y, _a, b: b, lambda _y, a, _b: a, ufunc=np.multiply,
-                       pulls=(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a))  # fmt: skip
+                       pulls=(lambda g, node: g * node[5], lambda g, node: g * node[4]))  # fmt: skip
 divide = elementwise("divide", operator.truediv, lambda _y, _a, b: 1 / b, lambda y, _a, b: -y / b, ufunc=np.divide,
-                     domain=((-2, 2), (0.5, 2)), pulls=(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b))  # fmt: skip
+                     domain=((-2, 2), (0.5, 2)), pulls=(lambda g, node: g / node[5], lambda g, node: -g * node[3] / node[5]))  # fmt: skip
 negative = elementwise("negative", operator.neg, -1, ufunc=np.negative)
 positive = elementwise("positive", operator.pos, 1, ufunc=np.positive)
 

@@ -158,7 +158,7 @@ _short = binary(
     _matmul,
     operator.matmul,
     ((False, False, True), (False, True, False)),
-    (lambda g, y, a, b: _left(g, a, b), lambda g, y, a, b: _right(g, a, b)),
+    (lambda g, node: _left(g, node[4], node[5]), lambda g, node: _right(g, node[4], node[5])),
 )
 
 

@@ -58,9 +58,9 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
             lower=lower or (lambda b, *xs: getattr(b, name)(*xs)), saves=saves, reads=tuple(r.reads for r in rules),
             sample=sample or _elementwise_samples(domain or ((-2.0, 2.0),) * arity))  # fmt: skip
     if arity == 1:
-        entry = unary(op, f, rules[0].reads, pulls[0] or rules[0].pull())
+        entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
     elif arity == 2:
-        entry = binary(op, f, [r.reads for r in rules], [own or r.pull() for own, r in zip(pulls, rules, strict=True)])
+        entry = binary(op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)])
     else:
         entry = _entry(op)
     return _public(entry, op, ufunc if ufunc is not None else f)
@@ -89,16 +89,22 @@ class _Partial:
         p = f(y, *args)
         return strong_mul(g, conj(p) if transpose else p)
 
-    def pull(self):
-        """The plain way back, for the fast path: `(g, y, *args) -> cotangent`."""
-        f = self.f
+    def pull(self, own=None):
+        """The plain way back on the fast path, `(g, node) -> cotangent`; node[3:] are y and the arguments.
+
+        own: a cheaper one of the op's, `(g, y, *args)` or `(g, node)`.
+        """
+        f = own or self.f
+        two = len(self.reads) == 3
         if f is None:
-            return lambda g, *_: None
-        if self.selects:
-            return f
+            return lambda g, node: None
         if not callable(f):
-            return (lambda g, *_: g) if f == 1 else (lambda g, *_: -g) if f == -1 else (lambda g, *_: g * f)
-        return lambda g, *row: g * f(*row)
+            return (lambda g, node: g) if f == 1 else (lambda g, node: -g) if f == -1 else (lambda g, node: g * f)
+        if own is not None and own.__code__.co_argcount == 2:
+            return own  # the quickest: one call
+        if own is not None or self.selects:
+            return (lambda g, node: f(g, node[3], node[4], node[5])) if two else (lambda g, node: f(g, node[3], node[4]))
+        return (lambda g, node: g * f(node[3], node[4], node[5])) if two else (lambda g, node: g * f(node[3], node[4]))
 
 
 def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batch=None, type=None, integers=False):

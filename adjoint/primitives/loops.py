@@ -171,7 +171,8 @@ def _cond_batch(size, batched, test, *args, true, false, sides=None):
     b, _ = batch_graph(false, size, flags, all_out=True, types=types)
     if not batched[0]:
         return bind(cond_op, test, *args, true=a, false=b, sides=sides)
-    ys = zip(items(bind(call_op, *args, graph=a)), items(bind(call_op, *args, graph=b)), strict=True)
+    with np.errstate(all="ignore"):  # each lane warns of the side that it does not take
+        ys = list(zip(items(bind(call_op, *args, graph=a)), items(bind(call_op, *args, graph=b)), strict=True))
     sides = sides or (None,) * len(true.outputs)
     return pack(*(choose(test, x, y) if side is None else (x, y)[side] for (x, y), side in zip(ys, sides, strict=True)))
 

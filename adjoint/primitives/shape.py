@@ -160,7 +160,7 @@ _copy = linear(
     batch=lambda size, batched, x: bind(_copy, x),
     sample=lambda rng: [case(rng, 2, 3)],
 )
-_copied = reverse.unary(_copy, _copy.eval, (False, False), lambda g, y, x: g)
+_copied = reverse.unary(_copy, _copy.eval, (False, False), lambda g, node: g)
 _copied.op = _copy
 
 # What is known without values

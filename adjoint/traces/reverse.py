@@ -131,7 +131,7 @@ class Tape(Trace):
         # new values, so that what was recorded keeps the old ones
         new = np.array(tensor.value)
         new[index] = value.value if is_tensor(value) else value
-        tensor.value = new
+        tensor.value = new[()]
         return True
 
     def close(self):
@@ -176,54 +176,57 @@ def walk(seeds, careful=False, create=None):
     leaves: dict = {}
     owned = set()  # serials whose cotangent is our own array: further ones are added in place
     watch = observers if SLOW else None
-
-    def send(node, g):
+    by_rule = careful or create is not None
+    for node, g in seeds:
         k = node[0]
         if k not in grads:
             grads[k] = g
             heappush(heap, node)
         else:
             _add(grads, owned, k, g)
-
-    for node, g in seeds:
-        send(node, g)
     while heap:
         node = heappop(heap)
         k = node[0]
         g = grads.pop(k)
-        pull = node[1]
-        if pull is None:
-            leaves[k] = (node, g.dense() if isinstance(g, Partial) else g)
-            if watch:
-                _report(watch, node, g, None)
-            continue
-        if isinstance(g, Partial):
-            g = g.dense()
-        parents = node[2]
-        if create is not None or (careful and pull in FAST):
-            r = _pull_by_rule(g, node, create)
-        else:
-            r = pull(g, node)
-        if watch:
-            _report(watch, node, g, r)
-        if type(parents) is list:
-            if r is None:
-                continue
-            q = parents[0]
-            if q not in grads:
-                grads[q] = r
-                heappush(heap, parents)
+        while True:  # along a chain, where the next node is sure to be the youngest, the heap is not asked
+            pull = node[1]
+            if type(g) is not _ndarray and isinstance(g, Partial):
+                g = g.dense()
+            if pull is None:
+                leaves[k] = (node, g)
+                if watch:
+                    _report(watch, node, g, None)
+                break
+            if by_rule and (create is not None or pull in FAST):
+                r = _pull_by_rule(g, node, create)
             else:
-                _add(grads, owned, q, r)
-        else:
-            for p, e in zip(parents, r):  # noqa: B905: a rule may return fewer; `check` looks
-                if p is not None and e is not None:
-                    q = p[0]
-                    if q not in grads:
-                        grads[q] = e
-                        heappush(heap, p)
-                    else:
-                        _add(grads, owned, q, e)
+                r = pull(g, node)
+            if watch:
+                _report(watch, node, g, r)
+            parents = node[2]
+            if type(parents) is list:
+                if r is None:
+                    break
+                k = parents[0]
+                if k in grads:
+                    _add(grads, owned, k, r)
+                elif heap and heap[0][0] < k:
+                    grads[k] = r
+                    heappush(heap, parents)
+                else:
+                    node = parents
+                    g = r
+                    continue
+            else:
+                for p, e in zip(parents, r):  # noqa: B905 - checked where the rule is the user's
+                    if p is not None and e is not None:
+                        q = p[0]
+                        if q not in grads:
+                            grads[q] = e
+                            heappush(heap, p)
+                        else:
+                            _add(grads, owned, q, e)
+            break
     return leaves
 
 
@@ -313,13 +316,10 @@ def _tracked(tape, value, node):
 # The entries users call, for the common case: one tape over plain real arrays, one or two arguments
 
 
-def unary(op, f, reads, back):
-    """The entry of an op with one argument. reads: whether (y, x) are kept; back(g, y, x) is the cotangent."""
+def unary(op, f, reads, pull):
+    """The entry of an op with one argument. reads: whether (y, x) are kept; pull(g, node) -> cotangent, where node[3] is
+    y and node[4] x, as far as they are kept."""
     keep_y, keep_x = reads
-
-    def pull(g, node):
-        return back(g, node[3], node[4])
-
     FAST[pull] = (op, (True,))
 
     def entry(x, /):
@@ -339,22 +339,15 @@ def unary(op, f, reads, back):
     return entry
 
 
-def binary(op, f, reads, backs):
-    """The entry of an op with two arguments. reads: for each of the two ways back, whether (y, a, b) are kept;
-    backs: the two ways back, `(g, y, a, b) -> cotangent`."""
-    back_a, back_b = backs
+def binary(op, f, reads, pulls):
+    """The entry of an op with two arguments. reads: for each of the two pulls, whether (y, a, b) are kept;
+    pulls: the two, `(g, node) -> cotangent`, where node[3:6] are y, a and b, as far as they are kept."""
+    pull_a, pull_b = pulls
     (ay, aa, ab), (by, ba, bb) = reads
     both_y, both_a, both_b = ay or by, aa or ba, ab or bb
 
-    def pull_a(g, node):
-        return back_a(g, node[3], node[4], node[5])
-
-    def pull_b(g, node):
-        return back_b(g, node[3], node[4], node[5])
-
     def pull_both(g, node):
-        _, _, _, y, a, b = node
-        return back_a(g, y, a, b), back_b(g, y, a, b)
+        return pull_a(g, node), pull_b(g, node)
 
     FAST[pull_a] = (op, (True, False))
     FAST[pull_b] = (op, (False, True))

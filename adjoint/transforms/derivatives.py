@@ -39,7 +39,11 @@ def grad(f, argnums=0, has_aux=False):
     >>> ad.grad(lambda w, b: w["a"] * b, argnums=(0, 1))({"a": 3.0}, 2.0)
     ({'a': 2.0}, 3.0)
     """
-    with_value = _value_and_grad(f, argnums, has_aux, "grad")
+    return _gradient(f, argnums, "grad", has_aux)
+
+
+def _gradient(f, argnums, name, has_aux=False):
+    with_value = _value_and_grad(f, argnums, has_aux, name)
 
     def gradient(*args, **kwargs):
         y, g = with_value(*args, **kwargs)
@@ -324,9 +328,12 @@ def jacobian(f, argnums=0, mode="auto"):
     """
     if mode not in ("auto", "fwd", "rev"):
         raise ValueError(f"the mode of jacobian is 'auto', 'fwd' or 'rev', not {mode!r}")
+    return _jacobian(f, argnums, mode, "jacobian", f)
 
+
+def _jacobian(f, argnums, mode, name, user):
     def jacobian_of_f(*args, **kwargs):
-        picked = Arguments("jacobian", f, argnums, args, kwargs)
+        picked = Arguments(name, user, argnums, args, kwargs)
         inputs = picked.leaves
         sizes = [typeof(x).size for x in inputs]
         if mode == "rev":
@@ -348,7 +355,7 @@ def jacobian(f, argnums=0, mode="auto"):
         rows = [picked.collect([result(b, tensors) for b in row]) for row in blocks]
         return tree.unflatten(structure, rows)
 
-    return _named(jacobian_of_f, f, "Jacobian")
+    return _named(jacobian_of_f, user, name)
 
 
 def jacfwd(f, argnums=0):
@@ -358,7 +365,7 @@ def jacfwd(f, argnums=0):
     >>> ad.jacfwd(lambda t: np.stack([np.exp(t), np.sin(t)]))(0.0)
     array([1., 1.])
     """
-    return jacobian(f, argnums, "fwd")
+    return _jacobian(f, argnums, "fwd", "jacfwd", f)
 
 
 def jacrev(f, argnums=0):
@@ -368,7 +375,7 @@ def jacrev(f, argnums=0):
     >>> ad.jacrev(lambda x: np.sum(x * x, keepdims=True))(np.array([1.0, 2.0]))
     array([[2., 4.]])
     """
-    return jacobian(f, argnums, "rev")
+    return _jacobian(f, argnums, "rev", "jacrev", f)
 
 
 def _basis(xs, i, n):
@@ -473,7 +480,7 @@ def hessian(f, argnums=0):
     array([[0., 4.],
            [4., 2.]])
     """
-    return _named(jacfwd(grad(f, argnums), argnums), f, "Hessian")
+    return _jacobian(_gradient(f, argnums, "hessian"), argnums, "fwd", "hessian", f)
 
 
 def hvp(f, argnums=0):

@@ -82,7 +82,7 @@ def _attach(x, mode, name):
     if x.trace is None:
         value = x.value if isinstance(x.value, np.ndarray) else np.asarray(x.value)
         # The leaf owns its values: plain views of them, made before, do not reach it.
-        leaf = BASE.leaf(value.copy())
+        leaf = BASE.leaf(value.copy()[()])  # a scalar rather than an array without axes: much quicker
     elif leaf_of(x) is not None:
         leaf = x.trace.leaf(x.value)
     else:

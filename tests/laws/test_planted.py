@@ -217,7 +217,7 @@ def test_wrong_fast_pull(monkeypatch):
     from adjoint.traces import reverse
 
     sine = OPS["sin"]
-    entry = reverse.unary(sine, np.sin, (False, True), lambda g, y, x: -g * np.cos(x))
+    entry = reverse.unary(sine, np.sin, (False, True), lambda g, node: -g * np.cos(node[4]))
     case = Case(sine, [np.array([0.5, 1.5])], {}, entry=entry)
     with pytest.raises(AssertionError, match="fast entry"):
         harness.law_transpose(case, np.random.default_rng(0))
