@@ -108,6 +108,11 @@ class _Changes:
             listen({**_base, **after}, {**_base, **before})
 
 
+def guarding():
+    """config.guard, quickly: it is asked for each array that is recorded."""
+    return _changed.get().get("guard", _base["guard"])
+
+
 def on_change(listen):
     """Call `listen(before, after)` with two dicts of settings whenever some change."""
     _listeners.append(listen)

@@ -7,13 +7,13 @@ NumPy keeps no list of them.)
 
 import numpy as np
 
-from .config import config
+from .config import guarding
 
 SMALL = 65536  # bytes
 
 def protect(array):
     """A user's array as the backward pass shall see it: a copy when small, else locked until nobody needs it."""
-    if not config.guard:
+    if not guarding():
         return array
     if array.nbytes <= SMALL:
         return array.copy()

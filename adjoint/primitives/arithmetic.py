@@ -11,11 +11,11 @@ from ..core.tensor import Flat, Tensor, concrete, update
 from ..core.types import typeof
 from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly
 
-add = elementwise("add", operator.add, 1, 1, ufunc=np.add)
-subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract)
-multiply = elementwise("multiply", operator.mul, lambda _y, _a, b: b, lambda _y, a, _b: a, ufunc=np.multiply,
+add = elementwise("add", operator.add, 1, 1, ufunc=np.add, wrap_scalars=True)
+subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract, wrap_scalars=True)
+multiply = elementwise("multiply", operator.mul, lambda _y, _a, b: b, lambda _y, a, _b: a, ufunc=np.multiply, wrap_scalars=True,
                        pulls=(lambda g, node: g * node[5], lambda g, node: g * node[4]))  # fmt: skip
-divide = elementwise("divide", operator.truediv, lambda _y, _a, b: 1 / b, lambda y, _a, b: -y / b, ufunc=np.divide,
+divide = elementwise("divide", operator.truediv, lambda _y, _a, b: 1 / b, lambda y, _a, b: -y / b, ufunc=np.divide, wrap_scalars=True,
                      domain=((-2, 2), (0.5, 2)), pulls=(lambda g, node: g / node[5], lambda g, node: -g * node[3] / node[5]))  # fmt: skip
 negative = elementwise("negative", operator.neg, -1, ufunc=np.negative)
 positive = elementwise("positive", operator.pos, 1, ufunc=np.positive)

@@ -23,7 +23,8 @@ from ..core.types import Array, Tuple, typeof
 from ..traces.reverse import binary, unary
 
 
-def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=None, pulls=(None, None), sample=None):
+def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=None, pulls=(None, None), sample=None,
+                wrap_scalars=False):  # fmt: skip
     """Define an elementwise op; returns the function users call.
 
     partials: one an argument:
@@ -31,7 +32,8 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
       `(g, y, *args) -> array`, first parameter named g: the whole map, linear in g, for rules that select (real only);
       a number: a constant partial; None: no derivative in this argument.
     ufunc: NumPy's function that this op stands for (default: f itself). domain: one interval (lo, hi) an argument,
-    where the laws test it. pulls: cheaper ways to pull back on the fast path, `(g, y, *args) -> cotangent`.
+    where the laws test it. wrap_scalars: the rules may be
+    given an array without axes for a Python number, which is quicker. pulls: cheaper ways to pull back on the fast path, `(g, y, *args) -> cotangent`.
     """
     arity = len(partials)
     rules = [_Partial(p, arity) for p in partials]
@@ -60,7 +62,7 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
     if arity == 1:
         entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
     elif arity == 2:
-        entry = binary(op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)])
+        entry = binary(op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)], wrap_scalars)
     else:
         entry = _entry(op)
     return _public(entry, op, ufunc if ufunc is not None else f)

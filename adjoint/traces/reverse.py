@@ -33,6 +33,8 @@ from ..core.types import Array, Tuple, typeof
 _new = object.__new__
 _ndarray = np.ndarray
 _float64 = np.float64
+_double = np.dtype(np.float64)
+_array = np.array
 _serials = itertools.count(0, -1)
 
 SLOW = 0  # reasons why the fast path is off: no_grad blocks and debug levels in force, in any thread
@@ -54,10 +56,10 @@ class Tape(Trace):
     __slots__ = ("imperative", "lines", "next")
 
     def __init__(self, imperative=False):
-        super().__init__()
+        Trace.__init__(self)
         self.next = _serials.__next__
         self.imperative = imperative
-        self.lines = {} if _config.config.debug else None  # serial -> the user's line, for `show`
+        self.lines = {} if SLOW and _config.config.debug else None  # serial -> the user's line, for `show`
         if imperative:
             self.level = 0
 
@@ -66,7 +68,9 @@ class Tape(Trace):
         kind = type(value)
         if kind is _ndarray:
             value = protect(value)
-        flat = (kind is _ndarray or kind is float or isinstance(value, np.floating)) and typeof(value).dtype.kind == "f"
+            flat = value.dtype.kind == "f"
+        else:
+            flat = kind is float or isinstance(value, np.floating)
         t = _new(Flat if flat else Tensor)
         t.value = value
         t.trace = self
@@ -339,9 +343,10 @@ def unary(op, f, reads, pull):
     return entry
 
 
-def binary(op, f, reads, pulls):
+def binary(op, f, reads, pulls, wrap_scalars=False):
     """The entry of an op with two arguments. reads: for each of the two pulls, whether (y, a, b) are kept;
-    pulls: the two, `(g, node) -> cotangent`, where node[3:6] are y, a and b, as far as they are kept."""
+    pulls: the two, `(g, node) -> cotangent`, where node[3:6] are y, a and b, as far as they are kept. wrap_scalars:
+    a Python number that meets a float64 array becomes an array without axes, with which NumPy is 0.2 us quicker."""
     pull_a, pull_b = pulls
     (ay, aa, ab), (by, ba, bb) = reads
     both_y, both_a, both_b = ay or by, aa or ba, ab or bb
@@ -384,7 +389,7 @@ def binary(op, f, reads, pulls):
                 return t
             kind = type(b)
             if kind is float or kind is int:
-                z = b
+                z = _array(b, _double) if wrap_scalars and type(x) is _ndarray and x.dtype is _double else b
             elif kind is _ndarray:
                 if type(x) is not _ndarray or b.dtype is not x.dtype or b.shape != x.shape:
                     return bind(op, a, b)
@@ -406,7 +411,7 @@ def binary(op, f, reads, pulls):
             z = b.value
             kind = type(a)
             if kind is float or kind is int:
-                x = a
+                x = _array(a, _double) if wrap_scalars and type(z) is _ndarray and z.dtype is _double else a
             elif kind is _ndarray:
                 if type(z) is not _ndarray or a.dtype is not z.dtype or a.shape != z.shape:
                     return bind(op, a, b)
