@@ -178,7 +178,14 @@ def docs(*args: str) -> int:
 def clean(*args: str) -> int:
     if args not in ((), ("--all",)):
         sys.exit("usage: dev.py clean [--all]")
-    outputs = [ROOT / "build", ROOT / "dist", ROOT / "docs/_build", ROOT / "docs/jupyter_execute", ROOT / "docs/book", ROOT / "book/_out"]
+    outputs = [
+        ROOT / "build",
+        ROOT / "dist",
+        ROOT / "docs/_build",
+        ROOT / "docs/jupyter_execute",
+        ROOT / "docs/book",
+        ROOT / "book/_out",
+    ]
     outputs += [ROOT / name for name in (".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache")]
     for folder in ("adjoint", "tests", "benchmarks", "book", "docs", "scripts"):
         outputs += (ROOT / folder).rglob("__pycache__")

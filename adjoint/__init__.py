@@ -44,9 +44,10 @@ __all__ = [
 ]  # fmt: skip
 
 _LAZY = {"show": "views.show", "plot": "views.plot"}  # name -> where it is; looked up when first used
-_DTYPES = (
-    "bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128"
-).split()  # as NumPy's, for code that writes adjoint.float32
+_DTYPES = (  # as NumPy's, for code that writes adjoint.float32
+    "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
 
 
 def __getattr__(name):

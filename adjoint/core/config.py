@@ -27,7 +27,7 @@ SETTINGS = {
     ),
 }
 
-_changed: ContextVar[dict] = ContextVar("adjoint_config", default={})
+_changed: ContextVar[dict] = ContextVar("adjoint_config", default={})  # noqa: B039 - never written: `with` makes new ones
 _listeners: list = []
 
 

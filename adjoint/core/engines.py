@@ -11,6 +11,10 @@ def eager(*xs):
     """Whether all values are NumPy's own and known: value-dependent short cuts and in-place writes ask this first."""
     for x in xs:
         kind = type(x)
-        if kind is not np.ndarray and kind is not float and (not is_plain(x) or not isinstance(x, (np.generic, int, float, complex))):
+        if (
+            kind is not np.ndarray
+            and kind is not float
+            and (not is_plain(x) or not isinstance(x, (np.generic, int, float, complex)))
+        ):
             return False
     return True

@@ -1,17 +1,17 @@
 """The errors, and where the user's code was. A message says what happened, where, and what to do.
 
-    AdjointError
-        DTypeError        (TypeError)        a dtype or type without derivative
-        ShapeError        (ValueError)       shapes that do not fit
-        LeakError         (TypeError)        a conversion that would lose the derivative
-        ConcreteError     (TypeError)        a Python decision on a value that is not known (captured or batched)
-        EscapeError       (RuntimeError)     a tensor used after its transform ended
-        UntrackedError    (RuntimeError)     backward or grad on a tensor that nothing was recorded for
-        ReleasedError     (RuntimeError)     a backward pass over a graph already released
-        MutationError     (ValueError)       a write that would make a recorded derivative wrong
-        RuleError         (TypeError)        a derivative rule that returned something else than it must
-        MissingRuleError  (NotImplementedError)  no derivative rule, or no support for an argument
-        CheckError        (AssertionError)   a derivative that disagrees with finite differences
+AdjointError
+    DTypeError        (TypeError)        a dtype or type without derivative
+    ShapeError        (ValueError)       shapes that do not fit
+    LeakError         (TypeError)        a conversion that would lose the derivative
+    ConcreteError     (TypeError)        a Python decision on a value that is not known (captured or batched)
+    EscapeError       (RuntimeError)     a tensor used after its transform ended
+    UntrackedError    (RuntimeError)     backward or grad on a tensor that nothing was recorded for
+    ReleasedError     (RuntimeError)     a backward pass over a graph already released
+    MutationError     (ValueError)       a write that would make a recorded derivative wrong
+    RuleError         (TypeError)        a derivative rule that returned something else than it must
+    MissingRuleError  (NotImplementedError)  no derivative rule, or no support for an argument
+    CheckError        (AssertionError)   a derivative that disagrees with finite differences
 """
 
 import os
@@ -19,7 +19,11 @@ import sys
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # copy.deepcopy(x), functools.reduce(f, xs): the standard library's own frames, but not those of packages below it
-_NOT_USERS = (_HERE, "<__array_function__", *(os.path.join(os.path.dirname(os.__file__), f) for f in ("copy.py", "functools.py")))
+_NOT_USERS = (
+    _HERE,
+    "<__array_function__",
+    *(os.path.join(os.path.dirname(os.__file__), f) for f in ("copy.py", "functools.py")),
+)
 _OTHERS = (os.sep + "numpy" + os.sep, os.sep + "scipy" + os.sep)
 
 

@@ -11,6 +11,7 @@ from .config import guarding
 
 SMALL = 65536  # bytes
 
+
 def protect(array):
     """A user's array as the backward pass shall see it: a copy when small, else locked until nobody needs it."""
     if not guarding():

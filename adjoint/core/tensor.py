@@ -352,8 +352,8 @@ def _refuse(func, args, kwargs):
     except (LeakError, ConcreteError):
         reason = REFUSED.get(func, "it has no derivative rule here")
         raise MissingRuleError(
-            f"{name} of a tensor that is being differentiated, captured or batched: {reason}{where()}; compose it from functions that have one "
-            "(`adjoint ops` lists them), or give it one with ad.custom_rule"
+            f"{name} of a tensor that is being differentiated, captured or batched: {reason}{where()}; "
+            "compose it from functions that have one (`adjoint ops` lists them), or give it one with ad.custom_rule"
         ) from None
     y = func(*plain_args, **plain_kwargs)
     return untracked(y) if isinstance(y, (np.ndarray, np.generic)) else y
@@ -385,5 +385,7 @@ def _tensor_repr(t):
     value = np.asarray(value)
     if value.ndim == 0:
         return f"{head}, value= {value:.8g})" if kind.dtype.kind == "f" else f"{head}, value= {value})"
-    text = np.array2string(value, separator=", ", formatter={"float_kind": "{: .8e}".format} if kind.dtype.kind == "f" else None)
+    text = np.array2string(
+        value, separator=", ", formatter={"float_kind": "{: .8e}".format} if kind.dtype.kind == "f" else None
+    )
     return f"{head}, value={' ' if value.ndim == 1 else chr(10)}{text})"

@@ -45,7 +45,9 @@ class Parts(Partial):
         return self
 
     def into(self, buffer):
-        return Parts(b if a is None else a if b is None else a + b for a, b in zip(buffer.parts, self.parts, strict=True))
+        return Parts(
+            b if a is None else a if b is None else a + b for a, b in zip(buffer.parts, self.parts, strict=True)
+        )
 
     def __add__(self, other):
         return other.into(self)
@@ -72,7 +74,6 @@ def item(x, index):
     return bind(_item, x, index=index)
 
 
-
 _pack = Op(
     "pack",
     lambda *xs: xs,
@@ -80,7 +81,9 @@ _pack = Op(
     type=lambda *types: Tuple(types),
     jvp=lambda ts, y, *xs: tuple(ts),
     vjp=lambda wants, g, _y, *_xs: tuple(e if w else None for w, e in zip(wants, _parts(g, len(wants)), strict=True)),
-    batch=lambda size, batched, *xs: bind(_pack, *(x if b else spread(size, x) for b, x in zip(batched, xs, strict=True))),
+    batch=lambda size, batched, *xs: bind(
+        _pack, *(x if b else spread(size, x) for b, x in zip(batched, xs, strict=True))
+    ),
 )
 
 _item = Op(

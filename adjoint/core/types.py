@@ -99,7 +99,9 @@ _SCALARS = {
     float: Array((), np.dtype(np.float64), True),
     complex: Array((), np.dtype(np.complex128), True),
 }
-TYPEOF: dict = {StackValue: lambda s: Stack(s.elem, s.masks is not None)}  # further classes of values, registered by their modules
+TYPEOF: dict = {
+    StackValue: lambda s: Stack(s.elem, s.masks is not None)
+}  # further classes of values, registered by their modules
 
 
 def typeof(x):

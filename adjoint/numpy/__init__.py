@@ -24,17 +24,17 @@ globals().update(ours(_np))
 round = FUNCTIONS[_np.round]  # NumPy's aliases of Python's names
 
 _CREATE = (
-    "zeros ones full empty arange linspace logspace geomspace eye identity tri indices vander fromfunction hamming hanning "
-    "bartlett blackman kaiser"
-).split()
+    "zeros", "ones", "full", "empty", "arange", "logspace", "geomspace", "eye", "identity", "tri", "indices", "vander",
+    "fromfunction", "hamming", "hanning", "bartlett", "blackman", "kaiser",
+)  # fmt: skip
 
 
 def _creator(f):
     @functools.wraps(f)
-    def create(*args, **kwargs):
+    def created(*args, **kwargs):
         return untracked(f(*args, **kwargs))
 
-    return create
+    return created
 
 
 for _name in _CREATE:

@@ -17,7 +17,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
         return (untracked(y[0]), y[1]) if retstep else untracked(y)
     start, stop = as_array(start), as_array(stop)
     rank = max(len(shape_of(start)), len(shape_of(stop)))
-    kind = np.result_type(*(np.float64 if t.weak or t.dtype.kind in "iub" else t.dtype for t in (typeof(start), typeof(stop))))
+    kind = np.result_type(
+        *(np.float64 if t.weak or t.dtype.kind in "iub" else t.dtype for t in (typeof(start), typeof(stop)))
+    )
     parts = num - 1 if endpoint else num
     # weights instead of steps, so that the last value is stop itself
     w = np.reshape(np.arange(num, dtype=kind) / max(parts, 1), (num, *(1,) * rank))

@@ -24,7 +24,9 @@ positive = elementwise("positive", operator.pos, 1, ufunc=np.positive)
 def _power(a, b):
     y = a**b
     if type(y) is complex and type(a) is not complex and type(b) is not complex:
-        raise DTypeError(f"{a} ** {b} of Python floats is complex{at()}; take the power of abs(x), or of a complex number")
+        raise DTypeError(
+            f"{a} ** {b} of Python floats is complex{at()}; take the power of abs(x), or of a complex number"
+        )
     return y
 
 
@@ -85,8 +87,12 @@ _abs_complex = general(
 )
 
 # Parts of complex numbers. Cotangents point uphill: that of z is dL/dx + i dL/dy.
-_real = linear("real", np.real, lambda g, _z: g + 0j, batch=lambda size, batched, z: bind(_real, z), sample=_complex_normal)
-_imag = linear("imag", np.imag, lambda g, _z: g * 1j, batch=lambda size, batched, z: bind(_imag, z), sample=_complex_normal)
+_real = linear(
+    "real", np.real, lambda g, _z: g + 0j, batch=lambda size, batched, z: bind(_real, z), sample=_complex_normal
+)
+_imag = linear(
+    "imag", np.imag, lambda g, _z: g * 1j, batch=lambda size, batched, z: bind(_imag, z), sample=_complex_normal
+)
 _conjugate = linear("conjugate", np.conjugate, lambda g, _z: np.conjugate(g), batch=lambda size, batched, z: bind(_conjugate, z),
                     sample=_complex_normal)  # fmt: skip
 _angle = general(

@@ -32,7 +32,9 @@ def cond(test, true, false, *operands):
     array([ 6., -1.])
     """
     if shape_of(test) != ():
-        raise ShapeError(f"cond needs a scalar test, not one of shape {shape_of(test)}{where()}; use np.where to choose entry by entry")
+        raise ShapeError(
+            f"cond needs a scalar test, not one of shape {shape_of(test)}{where()}; use np.where to choose entry by entry"
+        )
     holds = _known(test)
     if holds is None:
         return _staged_cond(test, true, false, operands)
@@ -54,7 +56,9 @@ def while_loop(test, body, state):
     while True:
         holds = test(state)
         if shape_of(holds) != ():
-            raise ShapeError(f"the test of while_loop has shape {shape_of(holds)}{where()}; reduce it with .any() or .all()")
+            raise ShapeError(
+                f"the test of while_loop has shape {shape_of(holds)}{where()}; reduce it with .any() or .all()"
+            )
         go_on = _known(holds)
         if go_on is None:
             return _staged_while(test, body, state)
@@ -76,7 +80,9 @@ def scan(f, init, xs=None, length=None, reverse=False):
     leaves, structure = tree.flatten(xs)
     lengths = {shape_of(x)[0] if shape_of(x) else None for x in leaves} | ({length} if length is not None else set())
     if len(lengths) != 1 or None in lengths:
-        raise ShapeError(f"scan needs xs with one leading axis length, or length=, not {sorted(map(str, lengths))}{where()}")
+        raise ShapeError(
+            f"scan needs xs with one leading axis length, or length=, not {sorted(map(str, lengths))}{where()}"
+        )
     n = lengths.pop()
     carry_leaves, carry_structure = tree.flatten(init)
     if n and any(_captured(x) for x in leaves + carry_leaves):
@@ -194,11 +200,13 @@ def _fixed_point(body, leaves, structure, name, state_of, more=()):
     """Capture a loop's body, widening the initial state (Python scalars, dtypes) until the body keeps its types."""
     for _ in range(4):
 
-        def run(*xs):
+        def run(*xs, leaves=leaves):
             out = body(tree.unflatten(structure, xs[: len(leaves)]), *xs[len(leaves) :])
             new, theirs = tree.flatten(state_of(out))
             if theirs != structure:
-                raise ShapeError(f"the body of {name} ({defined(body)}) returns {theirs} for a state {structure}{where()}")
+                raise ShapeError(
+                    f"the body of {name} ({defined(body)}) returns {theirs} for a state {structure}{where()}"
+                )
             return [*new, *(out[1] if more else ())]
 
         graph = capture(run, *map(typeof, leaves), *more, name="body")
@@ -210,7 +218,7 @@ def _fixed_point(body, leaves, structure, name, state_of, more=()):
             return leaves, graph
         if all(typeof(x) == t for x, t in zip(leaves, wanted, strict=True)):
             # the body narrows: cast its results
-            def cast_run(*xs):
+            def cast_run(*xs, graph=graph, wanted=wanted, leaves=leaves):
                 outs = graph.run(*xs)
                 return [to_type(y, t) for y, t in zip(outs, wanted, strict=False)] + outs[len(leaves) :]
 

@@ -72,7 +72,9 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
             ys = [y] if len(outs) == 1 else items(y)
             for o, v in zip(outs, ys, strict=True):
                 if shape_of(o) != shape_of(v):
-                    raise RuleError(f"the jvp rule of {name} returned a tangent of shape {shape_of(o)} for a value of shape {shape_of(v)}{where()}")
+                    raise RuleError(
+                        f"the jvp rule of {name} returned a tangent of shape {shape_of(o)} for a value of shape {shape_of(v)}{where()}"
+                    )
             return outs[0] if len(outs) == 1 else tuple(outs)
 
         def mapped(size, batched, *leaves):
@@ -131,7 +133,9 @@ def _check_cotangents(name, back, args, structure, leaves):
     if len(args) == 1 and not (type(back) is tuple and len(back) == 1):
         back = (back,)
     if type(back) not in (tuple, list) or len(back) != len(args):
-        raise RuleError(f"the vjp rule of {name} must return {len(args)} cotangents, one an argument, not {back!r:.80}{where()}")
+        raise RuleError(
+            f"the vjp rule of {name} must return {len(args)} cotangents, one an argument, not {back!r:.80}{where()}"
+        )
     out = []
     at = 0
     for child, g in zip(structure.children, back, strict=True):
@@ -141,7 +145,10 @@ def _check_cotangents(name, back, args, structure, leaves):
             if gi is not None:
                 kind = typeof(a)
                 if shape_of(gi) != kind.shape:
-                    raise RuleError(f"the vjp rule of {name} returned a cotangent of shape {shape_of(gi)} for an argument of shape {kind.shape}{where()}")
+                    raise RuleError(
+                        f"the vjp rule of {name} returned a cotangent of shape {shape_of(gi)} "
+                        f"for an argument of shape {kind.shape}{where()}"
+                    )
                 gi = gi if typeof(gi).dtype == kind.dtype else cast(gi if is_tensor(gi) else np.asarray(gi), kind.dtype)
             out.append(gi)
         at += n
@@ -179,7 +186,9 @@ def _transposed_vjp(vjp):
         zeros = [tape.leaf(zeros_like(e)[()]) for e in (items(y) if many else (y,))]
         back = vjp([t is not None for t in ts], Parts(zeros) if many else zeros[0], y, *args)
         tape.close()
-        seeds = [(b.info, t) for b, t in zip(back, ts, strict=True) if t is not None and is_tensor(b) and b.trace is tape]
+        seeds = [
+            (b.info, t) for b, t in zip(back, ts, strict=True) if t is not None and is_tensor(b) and b.trace is tape
+        ]
         found = walk(seeds, careful=True)
         out = [found[z.info[0]][1] if z.info[0] in found else None for z in zeros]
         return tuple(out) if many else out[0]

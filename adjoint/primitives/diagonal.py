@@ -48,6 +48,7 @@ _diagonal_matrix = linear(
 
 # What users call
 
+
 @implements(np.diagonal)
 def diagonal(a, offset=0, axis1=0, axis2=1):
     """The diagonals of the matrices in two axes, as the last axis. As `numpy.diagonal`."""

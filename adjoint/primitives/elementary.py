@@ -60,11 +60,17 @@ def _share(a, b, e):
     return 1 / (1 + e(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
 
 
-logaddexp = elementwise("logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b, np.exp), lambda _y, a, b: _share(b, a, np.exp))
-logaddexp2 = elementwise("logaddexp2", np.logaddexp2, lambda _y, a, b: _share(a, b, np.exp2), lambda _y, a, b: _share(b, a, np.exp2))
+logaddexp = elementwise(
+    "logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b, np.exp), lambda _y, a, b: _share(b, a, np.exp)
+)
+logaddexp2 = elementwise(
+    "logaddexp2", np.logaddexp2, lambda _y, a, b: _share(a, b, np.exp2), lambda _y, a, b: _share(b, a, np.exp2)
+)
 ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None,
                     sample=lambda rng: [((rng.normal(size=3), rng.integers(-3, 3, 3)), {}), ((rng.normal(size=3), 2), {})])  # fmt: skip
-copysign = elementwise("copysign", np.copysign, lambda g, _y, a, b: np.where(np.signbit(a) == np.signbit(b), g, -g), None)
+copysign = elementwise(
+    "copysign", np.copysign, lambda g, _y, a, b: np.where(np.signbit(a) == np.signbit(b), g, -g), None
+)
 heaviside = elementwise("heaviside", np.heaviside, None, lambda g, _y, x, _h: np.where(np.equal(x, 0), g, 0))
 
 # NumPy has two ufuncs of each

@@ -32,8 +32,8 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
       `(g, y, *args) -> array`, first parameter named g: the whole map, linear in g, for rules that select (real only);
       a number: a constant partial; None: no derivative in this argument.
     ufunc: NumPy's function that this op stands for (default: f itself). domain: one interval (lo, hi) an argument,
-    where the laws test it. wrap_scalars: the rules may be
-    given an array without axes for a Python number, which is quicker. pulls: cheaper ways to pull back on the fast path, `(g, y, *args) -> cotangent`.
+    where the laws test it. wrap_scalars: the rules may be given an array without axes for a Python number, which is
+    quicker. pulls: cheaper ways to pull back on the fast path, `(g, y, *args) -> cotangent` or `(g, node) -> cotangent`.
     """
     arity = len(partials)
     rules = [_Partial(p, arity) for p in partials]
@@ -62,7 +62,9 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
     if arity == 1:
         entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
     elif arity == 2:
-        entry = binary(op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)], wrap_scalars)
+        entry = binary(
+            op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)], wrap_scalars
+        )
     else:
         entry = _entry(op)
     return _public(entry, op, ufunc if ufunc is not None else f)
@@ -105,7 +107,9 @@ class _Partial:
         if own is not None and own.__code__.co_argcount == 2:
             return own  # the quickest: one call
         if own is not None or self.selects:
-            return (lambda g, node: f(g, node[3], node[4], node[5])) if two else (lambda g, node: f(g, node[3], node[4]))
+            return (
+                (lambda g, node: f(g, node[3], node[4], node[5])) if two else (lambda g, node: f(g, node[3], node[4]))
+            )
         return (lambda g, node: g * f(node[3], node[4], node[5])) if two else (lambda g, node: g * f(node[3], node[4]))
 
 
@@ -169,7 +173,19 @@ def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=
 
 def general(name, f, jvp, vjp, *, batch=None, type=None, lower=None, sample=None, record=None, dual=None):
     """Define an op by its full rules; see `core.op` for their signatures. Returns the op."""
-    return Op(name, f, kind="general", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample, record=record, dual=dual)
+    return Op(
+        name,
+        f,
+        kind="general",
+        type=type,
+        jvp=jvp,
+        vjp=vjp,
+        batch=batch,
+        lower=lower,
+        sample=sample,
+        record=record,
+        dual=dual,
+    )
 
 
 def implements(*functions):
@@ -266,7 +282,13 @@ def _sum_to(g, have, want):
     if is_plain(g) and g.dtype == np.float32:
         # float32 accumulates in float64
         return np.add.reduce(g, axes, dtype=np.float64).astype(np.float32).reshape(want)
-    if is_plain(g) and type(g) is np.ndarray and axes == tuple(range(extra)) and g.shape[0] > 1024 and g.flags.c_contiguous:
+    if (
+        is_plain(g)
+        and type(g) is np.ndarray
+        and axes == tuple(range(extra))
+        and g.shape[0] > 1024
+        and g.flags.c_contiguous
+    ):
         # NumPy adds rows one after the other; in blocks of 256 rows the error stays that of a short sum
         rows = g.reshape(-1, *want) if want else g.reshape(-1)
         n = len(rows) // 256 * 256
@@ -363,7 +385,9 @@ def _elementwise_type(f):
         key = (*((t.dtype, t.weak) for t in types), *params.items())
         if key not in known:
             with np.errstate(all="ignore"):
-                known[key] = typeof(f(*(t.dtype.type(1).item() if t.weak else t.dtype.type(1) for t in types), **params))
+                known[key] = typeof(
+                    f(*(t.dtype.type(1).item() if t.weak else t.dtype.type(1) for t in types), **params)
+                )
         y = known[key]
         return Array(np.broadcast_shapes(*(t.shape for t in types)), y.dtype, y.weak)
 
@@ -377,7 +401,10 @@ def _elementwise_samples(domain, integers=False):
         n = len(domain)
         draw = rng.integers if integers else rng.uniform
         rows = shapes.get(n, [((),) * n, ((3,),) * n, ((2, 3),) + ((3,),) * (n - 1)])
-        return [(tuple(np.asarray(draw(lo, hi, s))[()] for (lo, hi), s in zip(domain, row, strict=True)), {}) for row in rows]
+        return [
+            (tuple(np.asarray(draw(lo, hi, s))[()] for (lo, hi), s in zip(domain, row, strict=True)), {})
+            for row in rows
+        ]
 
     return sample
 
@@ -402,5 +429,3 @@ def strong_mul(g, p):
     `where(g == 0, 0, g * p)` would forget.
     """
     return bind(_strong_op, g, p)
-
-

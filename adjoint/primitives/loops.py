@@ -21,6 +21,7 @@ from ..traces.derive import batch_graph, floats, jvp_graph, lift, strong, vjp_gr
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
+
 def call(graph, *args):
     """The outputs of a graph for these arguments, as one op: a tuple."""
     return items(bind(call_op, *args, graph=graph))
@@ -118,7 +119,9 @@ def _fill(graph, n, own, wanted):
     def run(*xs):
         outs = graph.run(*xs)
         have = iter(outs[n:])
-        return outs[:n] + [next(have) if o else zeros(strong(t)) for o, w, t in zip(own, wanted, types, strict=True) if w]
+        return outs[:n] + [
+            next(have) if o else zeros(strong(t)) for o, w, t in zip(own, wanted, types, strict=True) if w
+        ]
 
     return capture(run, *(v.type for v in graph.inputs), name=graph.name)
 
@@ -292,8 +295,12 @@ def _while_vjp(wants, g, saved, *_args, cond, body, n):
     parts = g.parts if type(g) is Parts else items(g)
     types = [v.type for v in body.outputs]
     gs = [zeros(strong(t)) if e is None else e for e, t in zip(parts, types[:n], strict=False) if floats(t)]
-    g_emitted = [zeros_of(s) if e is None else e for e, s, t in zip(parts[n:], emitted, types[n:], strict=True) if floats(t)]
-    back = _reverse_scan(backward, needs, n, sum(state_wants), constant_wants, constants, gs, g_emitted, residuals, body, None)
+    g_emitted = [
+        zeros_of(s) if e is None else e for e, s, t in zip(parts[n:], emitted, types[n:], strict=True) if floats(t)
+    ]
+    back = _reverse_scan(
+        backward, needs, n, sum(state_wants), constant_wants, constants, gs, g_emitted, residuals, body, None
+    )
     k = sum(state_wants)
     cotangents = _scatter(state_wants, back[:k])
     own = _scatter(constant_wants, back[k : k + sum(constant_wants)])
@@ -301,7 +308,22 @@ def _while_vjp(wants, g, saved, *_args, cond, body, n):
     return [e if w else None for e, w in zip(row, wants, strict=True)]
 
 
-def _reverse_scan(backward, needs, n, k, constant_wants, constants, gs, g_ys, residuals, body, length, m=0, x_wants=(), forward_reverse=False):
+def _reverse_scan(
+    backward,
+    needs,
+    n,
+    k,
+    constant_wants,
+    constants,
+    gs,
+    g_ys,
+    residuals,
+    body,
+    length,
+    m=0,
+    x_wants=(),
+    forward_reverse=False,
+):
     """Walk a loop back: carry the cotangents of the state and of the constants over the residuals of its steps.
 
     n: size of the forward carry, m: number of its xs; needs counts carry, then xs, then constants.
@@ -330,11 +352,21 @@ def _reverse_scan(backward, needs, n, k, constant_wants, constants, gs, g_ys, re
         return [*g_in, *(a + c for a, c in zip(acc, g_c, strict=True)), *g_x]
 
     used = [constants[i - n - m] for i in in_constants]
-    types = [*map(_strong_type, gs), *map(_strong_type, accumulators), *map(_element, g_ys), *map(_element, residuals), *map(typeof, used)]
+    types = [
+        *map(_strong_type, gs),
+        *map(_strong_type, accumulators),
+        *map(_element, g_ys),
+        *map(_element, residuals),
+        *map(typeof, used),
+    ]
     graph = capture(step, *types, name="backward_body")
     carry = [*gs, *accumulators]
     xs = [*g_ys, *residuals]
-    return items(bind(scan_op, *carry, *xs, *used, body=graph, n=len(carry), m=len(xs), reverse=not forward_reverse, length=length))
+    return items(
+        bind(
+            scan_op, *carry, *xs, *used, body=graph, n=len(carry), m=len(xs), reverse=not forward_reverse, length=length
+        )
+    )
 
 
 def _element(x):
@@ -397,7 +429,9 @@ def _spread_emitted(graph, n, flags, size):
         return graph
 
     def run(*xs):
-        return [y if b or i < n else spread(size, y) for i, (y, b) in enumerate(zip(graph.run(*xs), flags, strict=True))]
+        return [
+            y if b or i < n else spread(size, y) for i, (y, b) in enumerate(zip(graph.run(*xs), flags, strict=True))
+        ]
 
     return capture(run, *(v.type for v in graph.inputs), name=graph.name)
 
@@ -454,16 +488,30 @@ def _scan_dual(ts, *args, body, n, m, reverse, length):
     tangents = [zeros_like(x) if t is None else t for x, t, a in zip(carry, ts, active, strict=False) if a]
 
     def new_body(*args):
-        s, d, x, dx, rest = args[:n], args[n : n + k], args[n + k : n + k + m], args[n + k + m : n + k + m + mx], args[n + k + m + mx :]
+        s, d, x, dx, rest = (
+            args[:n],
+            args[n : n + k],
+            args[n + k : n + k + m],
+            args[n + k + m : n + k + m + mx],
+            args[n + k + m + mx :],
+        )
         c, dc = rest[: len(constants)], rest[len(constants) :]
         outs = derived.run(*s, *x, *c, *d, *dx, *dc)
         return _order_tangents(outs, n, len(body.outputs), active, out_active)
 
     types = [v.type for v in body.inputs]
-    row = [*types[:n], *_chosen(types, active), *types[n : n + m], *_chosen(types[n:], x_active), *types[n + m :], *_chosen(types[n + m :], c_active)]
+    row = [
+        *types[:n],
+        *_chosen(types, active),
+        *types[n : n + m],
+        *_chosen(types[n:], x_active),
+        *types[n + m :],
+        *_chosen(types[n + m :], c_active),
+    ]
     graph = capture(new_body, *row, name="jvp_body")
     out = items(
-        bind(scan_op, *carry, *tangents, *xs, *[t for t in ts[n : n + m] if t is not None], *constants, *[t for t in ts[n + m :] if t is not None],
+        bind(scan_op, *carry, *tangents, *xs, *(t for t in ts[n : n + m] if t is not None),
+             *constants, *(t for t in ts[n + m :] if t is not None),
              body=graph, n=n + k, m=m + mx, reverse=reverse, length=length)
     )  # fmt: skip
     e = len(body.outputs) - n
@@ -508,17 +556,34 @@ def _scan_vjp(wants, g, saved, *_args, body, n, m, reverse, length):
     k = sum(carry_wants)
     x_wants, constant_wants = rest_wants[:m], rest_wants[m:]
     back = _reverse_scan(
-        backward, needs, n, k, constant_wants, constants, gs, g_ys, residuals, body, length, m, x_wants, forward_reverse=reverse
+        backward,
+        needs,
+        n,
+        k,
+        constant_wants,
+        constants,
+        gs,
+        g_ys,
+        residuals,
+        body,
+        length,
+        m,
+        x_wants,
+        forward_reverse=reverse,
     )
     nc = sum(constant_wants)
-    row = _scatter(carry_wants, back[:k]) + _scatter(x_wants, back[k + nc :]) + _scatter(constant_wants, back[k : k + nc])
+    row = (
+        _scatter(carry_wants, back[:k]) + _scatter(x_wants, back[k + nc :]) + _scatter(constant_wants, back[k : k + nc])
+    )
     return [e if w else None for e, w in zip(row, wants, strict=True)]
 
 
 def _scan_batch(size, batched, *args, body, n, m, reverse, length):
     carry, xs, constants = args[:n], args[n : n + m], args[n + m :]
     carried, x_flags, c_flags = tuple(batched[:n]), tuple(batched[n : n + m]), tuple(batched[n + m :])
-    ragged = next((x for x, b in zip(xs, x_flags, strict=True) if b and type(typeof(x)) is Stack and typeof(x).ragged), None)
+    ragged = next(
+        (x for x, b in zip(xs, x_flags, strict=True) if b and type(typeof(x)) is Stack and typeof(x).ragged), None
+    )
     arrays = length is not None
     xs = [np.moveaxis(x, 1, 0) if b and type(typeof(x)) is Array else x for x, b in zip(xs, x_flags, strict=True)]
     rest = (*map(_element, xs), *map(typeof, constants))

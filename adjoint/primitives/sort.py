@@ -235,9 +235,7 @@ _METHODS = {
 
 
 @implements(np.quantile)
-def quantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th quantiles along axes, between the sorted values; differentiable in a, and in q. As `numpy.quantile`."""
     no_out("quantile", out)
     a, q = as_array(a), as_array(q)
@@ -281,9 +279,7 @@ def _between(lines, place, n, middle):
 
 
 @implements(np.percentile)
-def percentile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th percentiles along axes; q is in percent. As `numpy.percentile`."""
     q = np.true_divide(as_array(q), 100)
     return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)

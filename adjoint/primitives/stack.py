@@ -33,7 +33,9 @@ def _zeros_like(x):
 
 
 def _spread_steps(s, size):
-    steps = [_spread_steps(x, size) if type(x) is StackValue else np.broadcast_to(x, (size, *np.shape(x))) for x in s.items]
+    steps = [
+        _spread_steps(x, size) if type(x) is StackValue else np.broadcast_to(x, (size, *np.shape(x))) for x in s.items
+    ]
     return StackValue(steps, lift(s.elem, size), s.masks)
 
 

@@ -52,7 +52,9 @@ def _lane_type(t):
 
 def lanes(op, size, batched, values, params):
     """Apply an op to each lane and stack the results."""
-    rows = [bind(op, *(lane(v, i) if b else v for b, v in zip(batched, values, strict=True)), **params) for i in range(size)]
+    rows = [
+        bind(op, *(lane(v, i) if b else v for b, v in zip(batched, values, strict=True)), **params) for i in range(size)
+    ]
     return _stack(rows)
 
 

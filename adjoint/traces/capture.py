@@ -10,7 +10,6 @@ from ..core.tensor import Flat, Tensor, make, unknown
 from ..core.types import typeof
 from .graph import Const, Graph, Line, Var, infer
 
-
 observers: list = []  # called with each Graph that is captured, while debug is on: views.trace
 
 
@@ -72,5 +71,3 @@ def capture(f, *args, name=None):
     for observe in observers:
         observe(graph)
     return graph
-
-

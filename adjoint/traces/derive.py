@@ -52,7 +52,9 @@ def jvp_graph(graph, active):
             trace.close()
             mine = [is_tensor(y) and y.trace is trace for y in outs]
             out_active[:] = mine
-            return [y.value if m else y for y, m in zip(outs, mine, strict=True)] + [y.info for y, m in zip(outs, mine, strict=True) if m]
+            return [y.value if m else y for y, m in zip(outs, mine, strict=True)] + [
+                y.info for y, m in zip(outs, mine, strict=True) if m
+            ]
 
         types = [v.type for v in graph.inputs]
         tangents = [strong(t) for t, a in zip(types, active, strict=True) if a]

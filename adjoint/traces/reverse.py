@@ -105,7 +105,15 @@ class Tape(Trace):
             elif parents[i - 1] is None and type(v) is _ndarray:
                 v = protect(v)
             kept.append(v)
-        node = [serial, general, tuple(parents), saved if keep[0] or op.record is not None else typeof(saved), kept, op, params]
+        node = [
+            serial,
+            general,
+            tuple(parents),
+            saved if keep[0] or op.record is not None else typeof(saved),
+            kept,
+            op,
+            params,
+        ]
         if self.lines is not None:
             self.lines[serial] = (op, user_line(), y)
         return self.wrap(y, node)
@@ -222,7 +230,7 @@ def walk(seeds, careful=False, create=None):
                     g = r
                     continue
             else:
-                for p, e in zip(parents, r):  # noqa: B905 - checked where the rule is the user's
+                for p, e in zip(parents, r):
                     if p is not None and e is not None:
                         q = p[0]
                         if q not in grads:
@@ -303,7 +311,9 @@ def _pull_by_rule(g, node, tape):
         params = {}
     if tape is not None:
         if op.record is not None:
-            raise MissingRuleError(f"create_graph=True through {op.name} is not supported; use ad.grad of ad.grad for second derivatives")
+            raise MissingRuleError(
+                f"create_graph=True through {op.name} is not supported; use ad.grad of ad.grad for second derivatives"
+            )
         row = [parents] * len(wants) if type(parents) is list else parents
         args = [_tracked(tape, a, p) if w else a for a, p, w in zip(args, row, wants, strict=True)]
         y = _tracked(tape, y, node)
@@ -368,7 +378,12 @@ def binary(op, f, reads, pulls, wrap_scalars=False):
                 z = b.value
                 if tape is not b.trace or (
                     (type(x) is _ndarray or type(z) is _ndarray)
-                    and (type(x) is not _ndarray or type(z) is not _ndarray or x.shape != z.shape or x.dtype is not z.dtype)
+                    and (
+                        type(x) is not _ndarray
+                        or type(z) is not _ndarray
+                        or x.shape != z.shape
+                        or x.dtype is not z.dtype
+                    )
                 ):
                     return bind(op, a, b)
                 try:

@@ -8,7 +8,6 @@ import numpy as np
 from ..core import tree
 from ..core.config import config
 from ..core.errors import AdjointError, DTypeError, LeakError, MutationError, ShapeError, defined, where
-
 from ..core.tensor import is_tensor, untracked
 from ..core.types import typeof
 from ..primitives.kinds import cast, zeros_like
@@ -47,7 +46,9 @@ class Arguments:
     def _argument(self, name, f, key):
         if isinstance(key, str):
             if key not in self.kwargs:
-                raise ShapeError(f"{name} of {defined(f)}: argnums names {key!r}, but the call has no such keyword{where()}")
+                raise ShapeError(
+                    f"{name} of {defined(f)}: argnums names {key!r}, but the call has no such keyword{where()}"
+                )
             return self.kwargs[key], key
         try:
             index = key.__index__()
@@ -112,9 +113,12 @@ def check_input(name, x, path):
         way = f"{path()} = float(...)" if kind in (int, bool) else f"{path()}.astype(float)"
         raise DTypeError(
             f"{name}: {path()} is {'a Python ' + kind.__name__ if kind in (int, bool) else 'an array of ' + str(dtype)}, "
-            f"and derivatives are with respect to floating-point numbers{where()}; convert it, {way}, or choose another argument with argnums"
+            f"and derivatives are with respect to floating-point numbers{where()}; "
+            f"convert it, {way}, or choose another argument with argnums"
         )
-    raise DTypeError(f"{name}: {path()} has dtype {dtype}, which cannot be differentiated{where()}; convert it to float")
+    raise DTypeError(
+        f"{name}: {path()} has dtype {dtype}, which cannot be differentiated{where()}; convert it to float"
+    )
 
 
 def call(f, args, kwargs):
@@ -195,7 +199,7 @@ def result(x, as_tensor):
 
 def wants_tensors(leaves):
     """Whether the user works with tensors: they get tensors back."""
-    for leaf in leaves:  # noqa: SIM110 - half the time of any()
+    for leaf in leaves:
         if is_tensor(leaf):
             return True
     return False

@@ -59,7 +59,9 @@ def checkpoint(f):
                 if node is not None and e is not None:
                     seeds.append((node, e))
             found = walk(seeds, careful=True)
-            return [found[x.info[0]][1] if w and x.info[0] in found else None for x, w in zip(inputs, wants, strict=True)]
+            return [
+                found[x.info[0]][1] if w and x.info[0] in found else None for x, w in zip(inputs, wants, strict=True)
+            ]
 
         def dual(ts, *leaves):
             trace = Dual()

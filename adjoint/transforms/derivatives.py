@@ -79,7 +79,9 @@ def _value_and_grad(f, argnums, has_aux, name):
         aux = None
         if has_aux:
             if type(y) is not tuple or len(y) != 2:
-                raise ShapeError(f"{name} with has_aux=True: {defined(f)} must return (result, aux), not {_what(y)}{where()}")
+                raise ShapeError(
+                    f"{name} with has_aux=True: {defined(f)} must return (result, aux), not {_what(y)}{where()}"
+                )
             y, aux = y
             aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
         value, node = strip(tape, y)
@@ -106,7 +108,9 @@ def _check_scalar(name, f, y):
         shape = kind.shape
     except (TypeError, AttributeError):
         hint = "it has no return statement?" if y is None else "return a number"
-        raise DTypeError(f"{name} needs a scalar result, but {defined(f)} returned {_what(y)}{where()}; {hint}") from None
+        raise DTypeError(
+            f"{name} needs a scalar result, but {defined(f)} returned {_what(y)}{where()}; {hint}"
+        ) from None
     if shape != ():
         raise ShapeError(
             f"{name} needs a scalar result, but {defined(f)} returned shape {shape}{where()}; "
@@ -237,7 +241,11 @@ def jvp(f, xs, ts):
     tensors = wants_tensors(picked.leaves)
     y = tree.unflatten(structure, [result(v, tensors) for v in values])
     t = tree.unflatten(
-        structure, [like(v, d) if is_plain(v) and is_plain(d) else result(d, tensors) for v, d in zip(values, derivatives, strict=True)]
+        structure,
+        [
+            like(v, d) if is_plain(v) and is_plain(d) else result(d, tensors)
+            for v, d in zip(values, derivatives, strict=True)
+        ],
     )
     return y, (tree.map(untracked, t) if tensors else t)
 
@@ -247,7 +255,9 @@ def _check_pair(name, xs, ts):
         if not isinstance(group, (tuple, list)) or is_tensor(group):
             raise DTypeError(f"{name} takes the {what} as a tuple{where()}: ad.{name}(f, (x,), (t,))")
     if len(xs) != len(ts):
-        raise ShapeError(f"{name} got {len(xs)} arguments and {len(ts)} tangents{where()}; give one tangent an argument")
+        raise ShapeError(
+            f"{name} got {len(xs)} arguments and {len(ts)} tangents{where()}; give one tangent an argument"
+        )
 
 
 def _by_argument(picked, ts):
@@ -296,7 +306,9 @@ def linearize(f, *xs):
             for t, x in zip(tree.match(s, t_arg, "tangent"), x_leaves, strict=True)
         ]
         out = graph.run(*flat, *graph.hidden)
-        return tree.unflatten(structure, [result(like(v, t), tensors) if is_plain(v, t) else t for v, t in zip(values, out, strict=True)])
+        return tree.unflatten(
+            structure, [result(like(v, t), tensors) if is_plain(v, t) else t for v, t in zip(values, out, strict=True)]
+        )
 
     return tree.unflatten(structure, [result(v, tensors) for v in values]), push
 
@@ -527,12 +539,16 @@ def vmap(f, in_axes=0, out_axes=0):
     def mapped(*args, **kwargs):
         axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
-            raise ShapeError(f"vmap of {defined(f)}: in_axes has {len(axes)} entries for {len(args)} arguments{where()}")
+            raise ShapeError(
+                f"vmap of {defined(f)}: in_axes has {len(axes)} entries for {len(args)} arguments{where()}"
+            )
         leaves, structure = tree.flatten(args)
         flat_axes = _broadcast_prefix(axes, args)
         size = _mapped_size(f, args, leaves, flat_axes)
         trace = Batch(size)
-        inputs = [x if a is None else _batched(trace, _to_front(_own(x), a)) for x, a in zip(leaves, flat_axes, strict=True)]
+        inputs = [
+            x if a is None else _batched(trace, _to_front(_own(x), a)) for x, a in zip(leaves, flat_axes, strict=True)
+        ]
         try:
             y = call(f, tree.unflatten(structure, inputs), kwargs)
             outs, out_structure = tree.flatten(y)
@@ -561,7 +577,9 @@ def check_output(f, y):
     try:
         typeof(y)
     except TypeError:
-        raise DTypeError(f"vmap of {defined(f)}: the result holds {_what(y)}, which is no array or number{where()}") from None
+        raise DTypeError(
+            f"vmap of {defined(f)}: the result holds {_what(y)}, which is no array or number{where()}"
+        ) from None
 
 
 def _to_front(x, axis):
@@ -579,7 +597,9 @@ def _broadcast_prefix(axes, args):
     elif isinstance(args, (tuple, list)) and not is_tensor(args) and len(axes) == len(args):
         parts = list(zip(axes, args, strict=True))
     else:
-        raise ShapeError(f"vmap: in_axes or out_axes {axes!r} does not fit the container {type(args).__name__}{where()}")
+        raise ShapeError(
+            f"vmap: in_axes or out_axes {axes!r} does not fit the container {type(args).__name__}{where()}"
+        )
     return [a for axis, arg in parts for a in _broadcast_prefix(axis, arg)]
 
 
@@ -590,7 +610,9 @@ def _mapped_size(f, args, leaves, axes):
             continue
         shape = shape_of(x)
         if not -len(shape) <= axis < len(shape):
-            raise ShapeError(f"vmap of {defined(f)}: input {n} has shape {shape} and no axis {axis}{where()}; give it in_axes=None?")
+            raise ShapeError(
+                f"vmap of {defined(f)}: input {n} has shape {shape} and no axis {axis}{where()}; give it in_axes=None?"
+            )
         sizes.setdefault(shape[axis], n)
     if len(sizes) != 1:
         what = "no argument is mapped" if not sizes else f"the mapped axes have different sizes: {sorted(sizes)}"

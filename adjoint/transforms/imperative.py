@@ -104,7 +104,9 @@ def leaf_of(x):
 def get_grad(x):
     """The gradient that backward left: the live buffer. None before the first one where `requires_grad_()` was called."""
     if leaf_of(x) is None:
-        raise UntrackedError(f"no gradient is attached to this tensor{where()}; call x.attach_grad() before computing with it")
+        raise UntrackedError(
+            f"no gradient is attached to this tensor{where()}; call x.attach_grad() before computing with it"
+        )
     return x.gradient
 
 
@@ -186,7 +188,9 @@ def _seed(y, gradient):
                 f"the cotangent, of shape {kind.shape}"
             )
         if kind.dtype.kind == "c":
-            raise DTypeError(f"backward of a complex tensor{where()}; take .real, .imag or abs of it, or pass gradient=")
+            raise DTypeError(
+                f"backward of a complex tensor{where()}; take .real, .imag or abs of it, or pass gradient="
+            )
         return kind.dtype.type(1) if kind.shape == () else np.ones(kind.shape, kind.dtype)
     if shape_of(gradient) != kind.shape:
         raise ShapeError(f"gradient has shape {shape_of(gradient)}, but the tensor has shape {kind.shape}{where()}")

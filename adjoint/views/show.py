@@ -1,7 +1,7 @@
 """`ad.show`: the graph of a computation as text and as a picture, with values, local partials, totals and lines.
 
-    %0 = x               float64[3]  [1. 2. 3.]                      [2. 4. 6.]
-    %1 = square(%0)      float64[3]  [1. 4. 9.]  d/d%0 = [2. 4. 6.]  1.0 each     model.py:3  return np.sum(x ** 2)
+%0 = x               float64[3]  [1. 2. 3.]                      [2. 4. 6.]
+%1 = square(%0)      float64[3]  [1. 4. 9.]  d/d%0 = [2. 4. 6.]  1.0 each     model.py:3  return np.sum(x ** 2)
 """
 
 import html

@@ -253,7 +253,7 @@ def test_what_can_be_saved(tmp_path):
         assert shown.save(path) == path
         assert "multiply" in path.read_text(encoding="utf-8")
     ET.parse(tmp_path / "graph.svg")
-    assert "n0 -> n2" in shown.dot() and "n0 -- \"2.0\" --> n2" in shown.mermaid()
+    assert "n0 -> n2" in shown.dot() and 'n0 -- "2.0" --> n2' in shown.mermaid()
     with pytest.raises(ValueError, match=r"\.svg"):
         shown.save(tmp_path / "graph.png")
     assert shown._repr_svg_() in shown._repr_html_() and repr(shown) == str(shown)
