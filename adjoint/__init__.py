@@ -55,7 +55,7 @@ def __getattr__(name):
 
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    if name in ("ops", "views", "errors"):
+    if name in ("ops", "scipy", "views", "errors"):
         return importlib.import_module(f"{__name__}.{name}" if name != "errors" else f"{__name__}.core.errors")
     if name in _DTYPES:
         import numpy as np
@@ -65,4 +65,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY, *_DTYPES, "ops"})
+    return sorted({*globals(), *_LAZY, *_DTYPES, "ops", "scipy"})

@@ -21,6 +21,15 @@ def protect(array):
     return _lock(array)
 
 
+def frozen(x):
+    """A read-only view of an array, for a user's function that must not write into it; anything else as it is."""
+    if type(x) is not np.ndarray:
+        return x
+    x = x.view()
+    x.flags.writeable = False
+    return x
+
+
 class _Hold:
     """Keeps an array, and what it is a view of, read-only while it lives."""
 

@@ -24,7 +24,7 @@ import itertools
 import numpy as np
 
 from .errors import EscapeError, user_line, where
-from .tensor import Flat, Tensor, untracked
+from .tensor import BIRTHS, Flat, Tensor, untracked
 from .types import typeof
 
 OPS: dict = {}  # name -> Op
@@ -104,7 +104,7 @@ class Trace:
     __slots__ = ("ended", "level")
 
     def __init__(self):
-        self.level = next(_births)
+        self.level = BIRTHS[0] = next(_births)
         self.ended = False
 
     def close(self):

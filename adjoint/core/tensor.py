@@ -4,6 +4,8 @@
 it converts to NumPy freely. A tracked one refuses every conversion that would lose its derivative.
 """
 
+import weakref
+
 import numpy as np
 
 from .errors import ConcreteError, LeakError, MissingRuleError, MutationError, where
@@ -26,7 +28,7 @@ class Tensor:
     Tensor(shape=[2], dtype=Float64, value= [ 0.00000000e+00,  1.00000000e+00])
     """
 
-    __slots__ = ("__weakref__", "gradient", "info", "trace", "value")
+    __slots__ = ("__weakref__", "gradient", "info", "shares", "trace", "value")
 
     def __init__(self, data, dtype=None):
         if type(data) is Tensor or type(data) is Flat:
@@ -38,7 +40,7 @@ class Tensor:
             data = data.value
         self.value = np.array(data, dtype=dtype)
         self.trace = None
-        self.info = None
+        self.info = BIRTHS[0]
         if self.value.dtype.kind not in "biufc":
             raise LeakError(
                 f"a tensor holds numbers, not {self.value.dtype}: {data!r:.100}; to join tensors use ad.numpy.stack or ad.numpy.array"
@@ -165,7 +167,7 @@ class Tensor:
     # Writes: they arrive with in-place support
 
     def __setitem__(self, index, value):
-        _write(self, index, value)
+        WRITE[0](self, index, value)
 
     # NumPy's protocols: plain `np.` calls on tensors arrive here
 
@@ -198,6 +200,7 @@ class Flat(Tensor):
 
 
 _new = object.__new__
+set_class = object.__dict__["__class__"].__set__  # Tensor.__class__ is a property without setter
 
 
 def make(value, trace, info):
@@ -213,7 +216,7 @@ def untracked(value):
     """A tensor without trace around a value; a tensor is returned as it is."""
     if type(value) is Tensor or type(value) is Flat:
         return value
-    return make(value, None, None)
+    return make(value, None, BIRTHS[0])
 
 
 def is_tensor(x):
@@ -280,49 +283,45 @@ def _copy(t):
     return c
 
 
-def _write(t, index, value):
-    if t.trace is None and not is_tracked(value):
-        t.value[_plain_index(index)] = value.value if is_tensor(value) else value
-        return
-    if t.trace is not None and t.trace.write(t, _plain_index(index), value):
-        return
-    raise MutationError(
-        f"writing into a tensor, x[...] = v, is not supported while it is being differentiated{where()}; build the result from its "
-        "parts with ad.numpy.stack, concatenate or where, or change a NumPy array before the derivative is taken"
-    )
+WRITE: list = []  # (t[index] = v, t op= v), filled by primitives.write
+BIRTHS = [0]  # how many traces were born: an untracked tensor keeps the number it saw
 
 
 def update(t, result, name):
-    """What `t += v` means: a write; for a scalar, rebinding the name, as in Python."""
-    if t.trace is None:
-        if is_tracked(result):
-            raise MutationError(
-                f"an in-place operator ({name}) would write a tensor that is being differentiated into one that is not"
-                f"{where()}; write a = a + x instead of a += x"
-            )
-        if type(t.value) is np.ndarray:
-            t.value[...] = result.value
-            return t
-        return result
-    if t.trace.write(t, ..., result):
-        return t
-    if t.ndim == 0 and type(t.value) is not np.ndarray:
-        return result
-    raise MutationError(
-        f"an in-place operator ({name}) on a tensor that is being differentiated is not supported{where()}; "
-        "write a = a + x instead of a += x"
-    )
+    """What `t += v` means: a write; for a scalar, binding the name anew, as in Python."""
+    return WRITE[1](t, result)
 
 
-def _plain_index(index):
-    if type(index) is tuple:
-        return tuple(_plain_index(i) for i in index)
-    return concrete(index, "an index") if is_tensor(index) else index
+def viewing(x, y, op, params):
+    """Note that y = op(x, **params) looks at the memory of x, so that a write into one is seen in the other."""
+    value = y.value
+    if type(value) is np.ndarray:
+        if value.base is None:
+            return y
+    elif (not is_tensor(value) and not isinstance(value, Array)) or not y.shape:
+        return y  # a scalar is a copy, as in NumPy
+    if getattr(y, "shares", None) is not None:
+        return y
+    link = getattr(x, "shares", None)
+    root, path = link if type(link) is tuple else (x, ())
+    if type(root.value) is np.ndarray and type(value) is np.ndarray and not np.may_share_memory(root.value, value):
+        return y
+    y.shares = (root, (*path, (op, params)))
+    views = getattr(root, "shares", None)
+    if views is None:
+        root.shares = views = []
+    elif len(views) >= 32 and not len(views) & 31:
+        views[:] = [ref for ref in views if ref() is not None]
+    views.append(weakref.ref(y))
+    return y
 
 
 def _ufunc_call(ufunc, inputs, kwargs):
     """The rare ufunc calls: with keywords, or of a ufunc without a rule."""
     out = kwargs.pop("out", None)
+    if out is not None and len(out) == 1 and is_tensor(out[0]):
+        result = _ufunc_call(ufunc, inputs, kwargs) if kwargs else UFUNCS[ufunc](*inputs)
+        return WRITE[1](out[0], untracked(result))
     if out is not None and any(o is not None for o in out):
         raise MutationError(
             f"np.{ufunc.__name__}(..., out=) or an in-place operator would write a tensor that is being differentiated into a NumPy "

@@ -25,4 +25,5 @@ from . import (
     special,
     stack,
     take,
+    write,
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import EscapeError, RuleError, defined, where
+from ..core.guard import frozen
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor
@@ -52,7 +53,7 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
         structures: list = []
 
         def evaluate(*leaves):
-            y = f(*tree.unflatten(structure, leaves), **kwargs)
+            y = f(*tree.unflatten(structure, list(map(frozen, leaves))), **kwargs)
             outs, out_structure = tree.flatten(y)
             structures[:] = [out_structure]
             outs = [_own_value(name, o, leaves) for o in outs]
@@ -161,11 +162,12 @@ def _transposed_jvp(jvp):
     def vjp(wants, g, y, *args):
         tape = Tape()
         ts = [tape.leaf(zeros_like(a)[()]) if w else None for w, a in zip(wants, args, strict=True)]
+        serials = [x.info[0] if w else None for w, x in zip(wants, ts, strict=True)]
         t = jvp(ts, y, *args)
         tape.close()
         seeds = _seeds(tape, t, g)
         found = walk(seeds, careful=True)
-        return tuple(None if x is None or x.info[0] not in found else found[x.info[0]][1] for x in ts)
+        return tuple(found[k][1] if k in found else None for k in serials)
 
     return vjp
 
@@ -184,13 +186,14 @@ def _transposed_vjp(vjp):
         tape = Tape()
         many = type(typeof(y)) is Tuple
         zeros = [tape.leaf(zeros_like(e)[()]) for e in (items(y) if many else (y,))]
+        serials = [z.info[0] for z in zeros]
         back = vjp([t is not None for t in ts], Parts(zeros) if many else zeros[0], y, *args)
         tape.close()
         seeds = [
             (b.info, t) for b, t in zip(back, ts, strict=True) if t is not None and is_tensor(b) and b.trace is tape
         ]
         found = walk(seeds, careful=True)
-        out = [found[z.info[0]][1] if z.info[0] in found else None for z in zeros]
+        out = [found[k][1] if k in found else None for k in serials]
         return tuple(out) if many else out[0]
 
     return jvp

@@ -16,7 +16,7 @@ from ..core.engines import eager
 from ..core.errors import DTypeError, ShapeError
 from ..core.errors import where as at
 from ..core.op import Op, bind, explain
-from ..core.tensor import REFUSED, Flat, Tensor, concrete, is_tensor, is_tracked
+from ..core.tensor import REFUSED, Flat, Tensor, concrete, is_tensor, is_tracked, viewing
 from ..core.tuples import Partial, spread
 from ..core.types import Array, typeof
 from ..traces import reverse
@@ -501,7 +501,7 @@ reverse.FAST[_pull] = (_Read, (True, False, False))
 
 
 def _tensor_getitem(x, index):
-    """x[index]. As `numpy.ndarray.__getitem__`; a copy, not a view."""
+    """x[index]. As `numpy.ndarray.__getitem__`; slices are views."""
     if type(x) is Flat and not reverse.SLOW:
         a = x.value
         if type(a) is _ndarray and (type(index) is int or _is_static(index)):
@@ -513,8 +513,11 @@ def _tensor_getitem(x, index):
             t.value = y
             t.trace = tape = x.trace
             t.info = [tape.next(), _pull, x.info, None, a.shape, a.dtype, index]
-            return t
-    return getitem(x, index)
+            return viewing(x, t, _getitem, {"index": index}) if type(y) is _ndarray else t
+    y = getitem(x, index)
+    if _is_static(index) and is_tensor(y):
+        return viewing(x, y, _getitem, {"index": index})
+    return y
 
 
 def _for_write(x, index, v, name):

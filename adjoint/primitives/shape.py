@@ -11,7 +11,7 @@ from ..core.errors import DTypeError, ShapeError
 from ..core.errors import where as at
 from ..core.op import Op, bind, explain
 from ..core.op import shape as _shape_of
-from ..core.tensor import Flat, Tensor, concrete, is_tensor, untracked
+from ..core.tensor import Flat, Tensor, concrete, is_tensor, untracked, viewing
 from ..core.tuples import SPREAD
 from ..core.types import Array, typeof
 from ..traces import reverse
@@ -60,8 +60,9 @@ def _quick(op, f, name, back):
                 t.value = y
                 t.trace = tape = x.trace
                 t.info = [tape.next(), pull, x.info, None, a.shape, param]
-                return t
-        return bind(op, x, **{name: param})
+                return viewing(x, t, op, {name: param})
+        y = bind(op, x, **{name: param})
+        return viewing(x, y, op, {name: param}) if is_tensor(x) else y
 
     return entry
 

@@ -58,6 +58,7 @@ def capture(f, *args, name=None):
     trace = Capture()
     leaves, structure = tree.flatten(args)
     inputs = [trace.input(typeof(leaf)) for leaf in leaves]
+    variables = [t.info for t in inputs]  # now: f may write into its arguments
     try:
         result = f(*tree.unflatten(structure, inputs))
         outs, out_structure = tree.flatten(result)
@@ -65,7 +66,7 @@ def capture(f, *args, name=None):
     finally:
         trace.close()
     hidden = list(trace.hidden.values())
-    variables = [t.info for t in inputs] + [v for _, v in hidden]
+    variables += [v for _, v in hidden]
     name = name or getattr(f, "__name__", "f").replace("<lambda>", "f")
     graph = Graph(variables, trace.lines, outputs, out_structure, [x for x, _ in hidden], name).prune()
     for observe in observers:

@@ -50,14 +50,35 @@ def slow_down(change):
 _config.on_change(lambda before, after: slow_down(bool(after["debug"]) - bool(before["debug"])))
 
 
+class Write:
+    """The way back of a write. It changes the cotangent in place, so the walk gives it one that is its own."""
+
+    __slots__ = ("back",)
+
+    def __init__(self, back):
+        self.back = back
+
+    def __call__(self, g, node):
+        return self.back(_array(g, order="C"), node)
+
+    def hand_over(self, node, grads, owned):
+        """The cotangent goes on to the root: its node owns it from here on, unless others have sent there already."""
+        parents = node[2]
+        if node[6] is None or type(parents) is tuple:
+            root = parents if type(parents) is list else parents[0]
+            if root[0] not in grads:
+                owned.add(root[0])
+
+
 class Tape(Trace):
     """One recording. `next` hands out serials; a closed tape has one that raises."""
 
-    __slots__ = ("imperative", "lines", "next")
+    __slots__ = ("imperative", "lines", "next", "start")
 
     def __init__(self, imperative=False):
         Trace.__init__(self)
         self.next = _serials.__next__
+        self.start = self.next()
         self.imperative = imperative
         self.lines = {} if SLOW and _config.config.debug else None  # serial -> the user's line, for `show`
         if imperative:
@@ -140,9 +161,12 @@ class Tape(Trace):
                 f"writing into a tensor with an attached gradient{where()} would change what was recorded; update it without "
                 "recording:\n    with ad.no_grad():\n        w -= 0.1 * w.grad"
             )
+        if index is None:
+            raise MutationError(f"a write through a view of a tensor with an attached gradient{where()}; write x[i, j] = v into it itself")
         # new values, so that what was recorded keeps the old ones
         new = np.array(tensor.value)
         new[index] = value.value if is_tensor(value) else value
+        new.flags.writeable = False
         tensor.value = new[()]
         return True
 
@@ -204,6 +228,7 @@ def walk(seeds, careful=False, create=None):
             pull = node[1]
             if type(g) is not _ndarray and isinstance(g, Partial):
                 g = g.dense()
+                owned.add(k)
             if pull is None:
                 leaves[k] = (node, g)
                 if watch:
@@ -211,6 +236,11 @@ def walk(seeds, careful=False, create=None):
                 break
             if by_rule and (create is not None or pull in FAST):
                 r = _pull_by_rule(g, node, create)
+            elif type(pull) is Write:
+                if k not in owned or type(g) is not _ndarray or not g.flags.c_contiguous:
+                    g = _array(g, order="C")
+                r = pull.back(g, node)
+                pull.hand_over(node, grads, owned)
             else:
                 r = pull(g, node)
             if watch:

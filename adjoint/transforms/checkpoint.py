@@ -4,6 +4,7 @@ import functools
 
 from ..core import tree
 from ..core.errors import EscapeError, defined, where
+from ..core.guard import frozen
 from ..core.op import Op, bind
 from ..core.tensor import is_tensor, make
 from ..core.tuples import Parts, items, spread
@@ -38,7 +39,7 @@ def checkpoint(f):
 
         def evaluate(*leaves):
             top = max((x.trace.level for x in leaves if is_tensor(x) and x.trace is not None), default=-1)
-            outs = run(*leaves)
+            outs = run(*map(frozen, leaves))
             for y in outs:
                 if is_tensor(y) and y.trace is not None and y.trace.level > top:
                     raise EscapeError(
@@ -49,7 +50,8 @@ def checkpoint(f):
 
         def vjp(wants, g, _y, *leaves):
             tape = Tape()
-            inputs = [tape.leaf(x) if w else x for x, w in zip(leaves, wants, strict=True)]
+            inputs = [tape.leaf(x) if w else frozen(x) for x, w in zip(leaves, wants, strict=True)]
+            serials = [x.info[0] if w else None for x, w in zip(inputs, wants, strict=True)]
             outs = run(*inputs)
             tape.close()
             parts = g.parts if type(g) is Parts else items(g)
@@ -59,9 +61,7 @@ def checkpoint(f):
                 if node is not None and e is not None:
                     seeds.append((node, e))
             found = walk(seeds, careful=True)
-            return [
-                found[x.info[0]][1] if w and x.info[0] in found else None for x, w in zip(inputs, wants, strict=True)
-            ]
+            return [found[k][1] if k in found else None for k in serials]
 
         def dual(ts, *leaves):
             trace = Dual()

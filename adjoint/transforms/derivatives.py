@@ -71,6 +71,7 @@ def _value_and_grad(f, argnums, has_aux, name):
         tape = Tape()
         inputs = picked.leaves
         leaves = [tape.leaf(x) for x in inputs]
+        serials = [t.info[0] for t in leaves]  # now: f may write into its arguments
         try:
             y = picked.call(f, leaves)
         finally:
@@ -90,7 +91,7 @@ def _value_and_grad(f, argnums, has_aux, name):
             cotangents = {}
         else:
             cotangents = backprop([(node, _one(value))])
-        g = picked.collect([like(x, cotangents.get(t.info[0])) for x, t in zip(inputs, leaves, strict=True)])
+        g = picked.collect([like(x, cotangents.get(k)) for x, k in zip(inputs, serials, strict=True)])
         value = result(value, tensors)
         return ((value, aux) if has_aux else value), g
 
@@ -170,6 +171,7 @@ def vjp(f, *xs, has_aux=False):
     picked = Arguments("vjp", f, tuple(range(len(xs))), xs, {})
     tape = Tape()
     leaves = [tape.leaf(x) for x in picked.leaves]
+    serials = [t.info[0] for t in leaves]
     try:
         y = picked.call(f, leaves)
     finally:
@@ -181,7 +183,6 @@ def vjp(f, *xs, has_aux=False):
         aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
     outs, structure = tree.flatten(y)
     values, nodes = _split(tape, outs)
-    serials = [t.info[0] for t in leaves]
     inputs = picked.leaves
 
     def pull(g):
@@ -317,11 +318,12 @@ def _linear_part(f, picked):
     """Run f once with captured tangents: (values, Graph of the tangents alone, structure)."""
     trace = Capture()
     inputs = [trace.input(typeof(x)) for x in picked.leaves]
+    variables = [t.info for t in inputs]
     values, ts, structure = _forward(f, picked, inputs)
     outputs = [trace.operand(t) for t in ts]
     trace.close()
     hidden = list(trace.hidden.values())
-    variables = [t.info for t in inputs] + [v for _, v in hidden]
+    variables += [v for _, v in hidden]
     return values, Graph(variables, trace.lines, outputs, None, [x for x, _ in hidden], "linear").prune(), structure
 
 
@@ -351,12 +353,12 @@ def _jacobian(f, argnums, mode, name, user):
         if mode == "rev":
             tape = Tape()
             leaves = [tape.leaf(x) for x in inputs]
+            serials = [t.info[0] for t in leaves]
             try:
                 outs, structure = tree.flatten(picked.call(f, leaves))
                 values, nodes = _split(tape, outs)
             finally:
                 tape.close()
-            serials = [t.info[0] for t in leaves]
             blocks = _pull_all(values, nodes, serials, inputs)
         elif mode == "fwd":
             blocks, values, structure = _push_all(f, picked, sizes)

@@ -11,14 +11,12 @@ import numpy as np
 
 from ..core.errors import DTypeError, ShapeError, UntrackedError, where
 from ..core.op import shape as shape_of
-from ..core.tensor import Tensor, is_tensor, make, untracked
+from ..core.tensor import Tensor, is_tensor, make, set_class, untracked
 from ..core.types import typeof
 from ..primitives.custom import stop_gradient
 from ..primitives.kinds import cast
 from ..traces.reverse import BASE, Tape, free, paused, released, slow_down, walk
 from .calling import backprop, check_input
-
-_set_class = object.__dict__["__class__"].__set__  # Tensor.__class__ is a property without setter
 
 
 def tensor(data, dtype=None):
@@ -62,7 +60,7 @@ def requires_grad_(x, requires_grad=True):
     if not requires_grad:
         if leaf_of(x) is not None:
             value = x.value
-            _set_class(x, Tensor)
+            set_class(x, Tensor)
             x.trace = x.info = x.gradient = None
             x.value = value
         return x
@@ -89,7 +87,7 @@ def _attach(x, mode, name):
         tape = Tape()
         tape.imperative = True
         leaf = tape.leaf(make(x.value, x.trace, x.info))
-    _set_class(x, type(leaf))
+    set_class(x, type(leaf))
     x.value, x.trace, x.info = leaf.value, leaf.trace, leaf.info
     x.info[3] = _Leaf(x, mode)
 
