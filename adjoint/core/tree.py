@@ -4,8 +4,6 @@
 they stay in the structure. A dict keeps its own order.
 """
 
-import dataclasses
-
 import numpy as np
 
 from .errors import ShapeError
@@ -98,8 +96,10 @@ def _open(kind, x):
         return x.values(), tuple(x)
     if issubclass(kind, tuple):
         return x, None
-    if dataclasses.is_dataclass(kind):
-        return [getattr(x, f.name) for f in dataclasses.fields(x)], tuple(f.name for f in dataclasses.fields(x))
+    fields = getattr(kind, "__dataclass_fields__", None)  # without importing dataclasses: 1.5 ms
+    if fields is not None:
+        names = tuple(name for name, field in fields.items() if repr(field._field_type) == "_FIELD")  # no ClassVar
+        return [getattr(x, name) for name in names], names
     return None
 
 
@@ -190,7 +190,7 @@ def _paths(x, name, out):
             _paths(child, f"{name}[{data[i]!r}]", out)
         elif hasattr(kind, "_fields"):
             _paths(child, f"{name}.{kind._fields[i]}", out)
-        elif dataclasses.is_dataclass(kind):
+        elif hasattr(kind, "__dataclass_fields__"):
             _paths(child, f"{name}.{data[i]}", out)
         else:
             _paths(child, f"{name}[{i}]", out)

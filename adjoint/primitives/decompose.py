@@ -31,6 +31,7 @@ from .linalg import (
     matrix_op,
     mirror,
     named,
+    on_diagonal,
     parts,
     pinv,
     re,
@@ -38,28 +39,7 @@ from .linalg import (
     solve,
     solve_triangular,
 )
-
-
-def _tolerance(w):
-    return w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, keepdims=True, initial=0)
-
-
-def _near_value(w):
-    # which pairs agree within rounding
-    return np.abs(w[..., None, :] - w[..., :, None]) <= _tolerance(w)[..., None]
-
-
-def _native(op):
-    op.batch = lambda size, batched, *args: bind(op, *args)
-    return op
-
-
-def _rows(rng):
-    return [((np.array([1.0, 1.0, 2.0, 0.0]),), {}), ((rng.normal(size=(2, 3)),), {})]
-
-
-_near = _native(nondiff("near", _near_value, elementwise=False, batch=None, sample=_rows).op)
-_tiny = _native(nondiff("tiny", lambda w: np.abs(w) <= _tolerance(w), elementwise=False, sample=_rows).op)
+from .repeated import doubtful, near, native, sealed, settle_op, share_op, tiny, unequal, weigh_op
 
 
 def _safe_inverse(x, zero):
@@ -68,7 +48,7 @@ def _safe_inverse(x, zero):
 
 def _gaps(w):
     """1 / (w_j - w_i) in row i and column j; 0 where they agree."""
-    return _safe_inverse(w[..., None, :] - w[..., :, None], bind(_near, w))
+    return _safe_inverse(w[..., None, :] - w[..., :, None], bind(near, w))
 
 
 def _phase_value(d, size):
@@ -101,23 +81,66 @@ def _without_phase(x, *cotangents):
     return x - 1j * diagonal_matrix(bind(_phase, diagonal_of(x), size))
 
 
-# a v = v w, Hermitian. With m = v^H da v: dw = diag(m), dv = v (m / (w_j - w_i))
+# a v = v w, Hermitian. With m = v^H da v: dw = diag(m), dv = v (m / (w_j - w_i)). The op gives w twice: first for those
+# who use vectors too, where a derivative that would be lost is NaN; last for results of values alone, where it is a
+# subgradient.
+
+
+def _lengths(x):
+    """The length of each column."""
+    return np.sqrt(np.sum(np.real(x * np.conjugate(x)), -2))
+
+
+def _plus(a, b):
+    return b if a is None else a if b is None else a + b
+
+
+def _void(x, rows):
+    """x, with NaN on the diagonal in these rows."""
+    return np.where(on_diagonal(x) & columns(rows), np.nan, x)
 
 
 def _eigh_jvp(ts, y, _a, UPLO):
-    w, v = items(y)
-    m = H(v) @ mirror(ts[0], UPLO == "L") @ v
-    return re(diagonal_of(m)), v @ (_gaps(w) * m)
+    w, v, _ = items(y)
+    t = mirror(ts[0], UPLO == "L")
+    m = H(v) @ t @ v
+    same = bind(near, w)
+    x = bind(sealed, v, _repeated(same))
+    free = re(diagonal_of(H(x) @ t @ x))
+    return re(bind(settle_op, m, same)), v @ (_gaps(w) * m), free
+
+
+def _repeated(same):
+    return np.sum(same, -1) > 1
 
 
 def _eigh_vjp(wants, g, y, _a, UPLO):
-    w, v = items(y)
-    gw, gv = parts(g, 2)
-    r = None if gw is None else v * columns(gw)
+    w, v, _ = items(y)
+    gw, gv, free = parts(g, 3)
+    same = bind(near, w)
+    r = None
     if gv is not None:
-        s = v @ (_gaps(w) * _without_phase(H(v) @ gv, gv))
-        r = s if r is None else r + s
-    return (None if r is None else fold(r @ H(v), UPLO == "L"),)
+        z = _without_phase(H(v) @ gv, gv)
+        gw = _plus(gw, free)
+        r = _void(_gaps(w) * z, doubtful(z, _lengths(gv), gw, same))
+        free = None
+    if gw is not None:
+        r = _plus(bind(share_op, _as(gw, v), same), r)
+    r = None if r is None else v @ r @ H(v)
+    if free is not None:
+        x = bind(sealed, v, bind(unequal, free, same))
+        r = _plus(r, x @ bind(weigh_op, _as(free, v), same, w) @ H(x))
+    return (None if r is None else fold(r, UPLO == "L"),)
+
+
+def _as(g, v):
+    # complex where the vectors are: what comes back to it has phases
+    return g + 0j if is_complex(v) else g
+
+
+def _eigh_value(a, UPLO):
+    w, v = np.linalg.eigh(a, UPLO)
+    return w, v, w.copy()
 
 
 def _eigh_samples(rng):
@@ -127,10 +150,12 @@ def _eigh_samples(rng):
 
 _eigh = matrix_op(
     "eigh",
-    lambda a, UPLO: tuple(np.linalg.eigh(a, UPLO)),
+    _eigh_value,
     _eigh_jvp,
     _eigh_vjp,
-    type=lambda a, UPLO: Tuple((Array(a.shape[:-1], real_dtype(inexact(a))), Array(a.shape, inexact(a)))),
+    type=lambda a, UPLO: Tuple(
+        (w := Array(a.shape[:-1], real_dtype(inexact(a))), Array(a.shape, inexact(a)), w)
+    ),
     sample=_eigh_samples,
 )
 
@@ -147,14 +172,14 @@ def eigh(a, UPLO="L"):
     """Eigenvalues and eigenvectors of each Hermitian matrix. It reads one triangle of a, and the gradient lies in that
     triangle. At repeated eigenvalues it is right for what depends on the space of their vectors alone. As
     `numpy.linalg.eigh`."""
-    return named(np.linalg.eigh, *items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO))))
+    return named(np.linalg.eigh, *items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO)))[:2])
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a, UPLO="L"):
     """Eigenvalues of each Hermitian matrix. As `numpy.linalg.eigvalsh`."""
     a = as_array(a)
-    return eigh(a, UPLO)[0] if is_tensor(a) else np.linalg.eigvalsh(a, UPLO)
+    return items(bind(_eigh, a, UPLO=_uplo(UPLO)))[2] if is_tensor(a) else np.linalg.eigvalsh(a, UPLO)
 
 
 # a v = v w. With m = v^-1 da v: dw = diag(m), dv = u - v c, u = v (m / (w_j - w_i)); c keeps what LAPACK fixes: columns
@@ -166,7 +191,7 @@ def _largest_value(v):
     return np.arange(n)[:, None] == np.argmax(np.abs(v), -2)[..., None, :] if n else np.zeros(v.shape, bool)
 
 
-_largest = _native(nondiff("largest", _largest_value, elementwise=False, sample=matrices((3, 3), (2, 2, 2))).op)
+_largest = native(nondiff("largest", _largest_value, elementwise=False, sample=matrices((3, 3), (2, 2, 2))).op)
 
 
 def _eig_jvp(ts, y, _a):
@@ -244,16 +269,25 @@ def eigvals(a):
 
 
 def _inverse_sums(s):
-    zero = bind(_tiny, s)
+    zero = bind(tiny, s)
     return _safe_inverse(s[..., None, :] + s[..., :, None], zero[..., None, :] & zero[..., :, None])
 
 
 def _thin(y):
     """u, s, v, without further columns; and these."""
-    u, s, vh = items(y)
+    u, s, vh, _ = items(y)
     k = shape_of(s)[-1]
     v = H(vh)
     return u[..., :k], s, v[..., :k], u[..., k:], v[..., k:]
+
+
+def _loose(s, a):
+    """Which values count as equal, which are 0, and which pairs of vectors may turn against each other. Where a
+    singular value is 0, its two vectors turn freely: a single one too, if there are phases or other places to go."""
+    same, zero = bind(near, s), bind(tiny, s)
+    eye = np.eye(shape_of(s)[-1], dtype=bool)
+    free = is_complex(a) or shape_of(a)[-1] != shape_of(a)[-2]
+    return same, zero, (same & ~eye) | (columns(zero) & eye) if free else same & ~eye
 
 
 def _svd_jvp(ts, y, _a, full):
@@ -261,55 +295,98 @@ def _svd_jvp(ts, y, _a, full):
     t = ts[0]
     tv, thu = t @ v, H(t) @ u
     p = H(u) @ tv
-    d = (p + H(p)) * _gaps(s)
-    e = (p - H(p)) * _inverse_sums(s)
-    r = columns(_safe_inverse(s, bind(_tiny, s)))
-    du = u @ (0.5 * (d + e)) + (tv - u @ p) * r
-    dv = v @ (0.5 * (d - e)) + (thu - v @ H(p)) * r
+    even, odd = p + H(p), p - H(p)
+    d = even * _gaps(s)
+    e = odd * _inverse_sums(s)
+    same, zero, _ = _loose(s, _a)
+    r = columns(_safe_inverse(s, zero))
+    du_out, dv_out = tv - u @ p, thu - v @ H(p)
+    du = u @ (0.5 * (d + e)) + du_out * r
+    dv = v @ (0.5 * (d - e)) + dv_out * r
     if full:
         du = np.concatenate([du, -u @ (H(tv * r) @ u2)], -1)
         dv = np.concatenate([dv, -v @ (H(thu * r) @ v2)], -1)
-    return du, np.where(s == 0, 0, re(diagonal_of(p))), H(dv)
+    # at 0: the parts that were left out
+    odd = np.max(np.where(columns(zero) & same, np.abs(odd), 0), -2, initial=0)
+    lost = np.maximum(odd, np.maximum(_lengths(du_out), _lengths(dv_out)))
+    lost = zero & (lost > _half_digits(s) * (_lengths(tv) + _lengths(thu)))
+    ds = np.where(lost, np.nan, re(bind(settle_op, 0.5 * even, same)))
+    kink = zero | _repeated(same)
+    free = re(diagonal_of(H(bind(sealed, u, kink)) @ t @ bind(sealed, v, kink)))
+    return du, ds, H(dv), np.where(s == 0, 0, free)
+
+
+def _half_digits(s):
+    return float(np.finfo(typeof(s).dtype).eps) ** 0.5
 
 
 def _svd_vjp(wants, g, y, _a, full):
     u, s, v, u2, v2 = _thin(y)
-    gu, gs, gvh = parts(g, 3)
-    r = columns(_safe_inverse(s, bind(_tiny, s)))
+    gu, gs, gvh, free = parts(g, 4)
+    same, zero, loose = _loose(s, _a)
+    r = columns(_safe_inverse(s, zero))
     k = shape_of(s)[-1]
-    gp = None if gs is None else diagonal_matrix(np.where(s == 0, 0, gs))
+    gp = None
     out = None
+    bad = None
 
     def vectors(g, x, x2):
-        # what a cotangent of x asks of x^H dx and of the part of da that leaves the space of x
+        # what a cotangent of x asks of x^H dx and of the part of da that leaves the space of x; where that is lost
         g1 = g[..., :k]
         inside = H(x) @ g1
         outside = g1 - x @ inside
+        size = _lengths(g1)
+        lost = False
         if full:
-            outside = outside - x2 @ (H(g[..., k:]) @ x)
-        return inside, outside * r
+            g2 = g[..., k:]
+            outside = outside - x2 @ (H(g2) @ x)
+            size = size + _lengths(H(g2) @ x)
+            lost = H(x2) @ g2
+            lost = np.max(np.abs(lost - H(lost)), (-2, -1), initial=0, keepdims=True)[..., 0]
+            lost = lost > _half_digits(s) * np.max(_lengths(g2), -1, initial=0, keepdims=True)
+        lost = lost | (zero & (_lengths(outside) > _half_digits(s) * size))
+        return inside, outside * r, size, lost
 
     go = gq = 0
+    size = 0
     cotangents = []
     if gu is not None:
-        go, outside = vectors(gu, u, u2)
+        go, outside, size, bad = vectors(gu, u, u2)
         out = outside @ H(v)
         cotangents.append(gu[..., :k])
     if gvh is not None:
         gv = H(gvh)
-        gq, outside = vectors(gv, v, v2)
+        gq, outside, more, lost = vectors(gv, v, v2)
         outside = u @ H(outside)
         out = outside if out is None else out + outside
+        size = size + more
+        bad = lost if bad is None else bad | lost
         cotangents.append(gv[..., :k])
     if cotangents:
-        gd = 0.5 * _gaps(s) * _without_phase(go + gq, *cotangents)
+        gs = _plus(gs, free)
+        free = None
+        z = _without_phase(go + gq, *cotangents)
+        gd = 0.5 * _gaps(s) * z
         ge = 0.5 * _inverse_sums(s) * (go - gq)
-        x = gd + H(gd) + ge - H(ge)
-        gp = x if gp is None else gp + x
-    if gp is None:
-        return (None,)
-    r = u @ gp @ H(v)
-    return (r if out is None else r + out,)
+        bad = bad | doubtful(z, size, gs, same, loose)
+        # at 0 the vectors of both sides turn each on its own
+        bad = bad | doubtful(go - gq, size, None, same, loose & columns(zero))
+        gp = _void(gd + H(gd) + ge - H(ge), bad)
+    if gs is not None:
+        gp = _plus(bind(share_op, _as(gs, v), same), gp)
+    if gp is not None:
+        out = _plus(u @ gp @ H(v), out)
+    if free is not None:
+        free = np.where(s == 0, 0, free)
+        kink = zero | bind(unequal, free, same)
+        x = bind(sealed, u, kink) @ bind(weigh_op, _as(free, v), same, s)
+        out = _plus(x @ H(bind(sealed, v, kink)), out)
+    return (out,)
+
+
+def _svd_value(a, full):
+    u, s, vh = np.linalg.svd(a, full)
+    return u, s, vh, s.copy()
 
 
 def _svd_type(a, full):
@@ -318,12 +395,13 @@ def _svd_type(a, full):
     lead, dtype = a.shape[:-2], inexact(a)
     u = Array((*lead, m, m if full else k), dtype)
     vh = Array((*lead, n if full else k, n), dtype)
-    return Tuple((u, Array((*lead, k), real_dtype(dtype)), vh))
+    s = Array((*lead, k), real_dtype(dtype))
+    return Tuple((u, s, vh, s))
 
 
 _svd = matrix_op(
     "svd",
-    lambda a, full: tuple(np.linalg.svd(a, full)),
+    _svd_value,
     _svd_jvp,
     _svd_vjp,
     type=_svd_type,
@@ -340,12 +418,12 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     if hermitian:
         return _svd_hermitian(a, compute_uv)
     m, n = shape_of(a)[-2:]
-    u, s, vh = items(bind(_svd, a, full=bool(full_matrices and compute_uv and m != n)))
-    return named(np.linalg.svd, u, s, vh) if compute_uv else s
+    u, s, vh, free = items(bind(_svd, a, full=bool(full_matrices and compute_uv and m != n)))
+    return named(np.linalg.svd, u, s, vh) if compute_uv else free
 
 
 def _svd_hermitian(a, compute_uv):
-    w, v = eigh(a)
+    w, v = eigh(a) if compute_uv else (eigvalsh(a), None)
     s = np.abs(w)
     order = np.flip(np.argsort(s, -1), -1)
     s = np.take_along_axis(s, order, -1)
