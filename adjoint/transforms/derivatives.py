@@ -392,10 +392,10 @@ def jacrev(f, argnums=0):
     return _jacobian(f, argnums, "rev", "jacrev", f)
 
 
-def _basis(xs, i, n):
-    """The unit vectors of xs[i], as a batch of n."""
-    kind = typeof(xs[i])
-    return np.eye(n, dtype=kind.dtype).reshape(n, *kind.shape)
+def _unit_vectors(x):
+    """The unit vectors of x, as a batch."""
+    kind = typeof(x)
+    return np.eye(kind.size, dtype=kind.dtype).reshape(kind.size, *kind.shape)
 
 
 def _batched(trace, value):
@@ -415,7 +415,7 @@ def _pull_all(values, nodes, serials, inputs):
     for value, node in zip(values, nodes, strict=True):
         n = typeof(value).size
         trace = Batch(n)
-        seeds = [] if node is None else [(node, _batched(trace, _basis([value], 0, n)))]
+        seeds = [] if node is None else [(node, _batched(trace, _unit_vectors(value)))]
         cotangents = backprop(seeds)
         trace.close()
         row = []
@@ -429,11 +429,9 @@ def _pull_all(values, nodes, serials, inputs):
     return blocks
 
 
-def _push_all(f, picked, sizes):
-    """All columns of the Jacobian at once: one batched forward pass."""
-    inputs = picked.leaves
+def _unit_tangents(trace, inputs, sizes):
+    """All unit vectors of the inputs together, as a batch: one tangent an input."""
     n = sum(sizes)
-    trace = Batch(n)
     at = 0
     tangents = []
     for x, size in zip(inputs, sizes, strict=True):
@@ -442,7 +440,15 @@ def _push_all(f, picked, sizes):
         t[at : at + size] = np.eye(size)
         tangents.append(_batched(trace, t.reshape(n, *kind.shape)))
         at += size
-    values, ts, structure = _forward(f, picked, tangents)
+    return tangents
+
+
+def _push_all(f, picked, sizes):
+    """All columns of the Jacobian at once: one batched forward pass."""
+    inputs = picked.leaves
+    n = sum(sizes)
+    trace = Batch(n)
+    values, ts, structure = _forward(f, picked, _unit_tangents(trace, inputs, sizes))
     columns = [_unbatched(trace, t, n) for t in ts]
     trace.close()
     return _columns(columns, values, inputs, sizes), values, structure
@@ -473,15 +479,7 @@ def _from_linear(graph, values, inputs, sizes):
         _, nodes = _split(tape, outs)
         return _pull_all(values, nodes, [t.info[0] for t in leaves], inputs)
     trace = Batch(n)
-    at = 0
-    tangents = []
-    for x, size in zip(inputs, sizes, strict=True):
-        kind = typeof(x)
-        t = np.zeros((n, size), kind.dtype)
-        t[at : at + size] = np.eye(size)
-        tangents.append(_batched(trace, t.reshape(n, *kind.shape)))
-        at += size
-    columns = [_unbatched(trace, t, n) for t in graph.run(*tangents, *graph.hidden)]
+    columns = [_unbatched(trace, t, n) for t in graph.run(*_unit_tangents(trace, inputs, sizes), *graph.hidden)]
     trace.close()
     return _columns(columns, values, inputs, sizes)
 

@@ -10,8 +10,8 @@
 import itertools
 from html import escape
 
-from .show import box, brief_partial, total_text
 from .text import columns, cut
+from .words import box, brief_partial, total_text
 
 CHAR = 7.5  # width of a character at 12 px in common fixed-width fonts: 0.6 em, and some for rounding
 LINE = 16  # height of a line of text
