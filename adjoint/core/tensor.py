@@ -197,6 +197,7 @@ class Flat(Tensor):
     """A tensor on a Tape with a plain real floating array or scalar inside: the one test of the fast path."""
 
     __slots__ = ()
+    __init__ = object.__init__  # Flat() makes an empty one, in two thirds of the time of object.__new__(Flat)
 
 
 _new = object.__new__

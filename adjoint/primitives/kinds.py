@@ -63,7 +63,12 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
         entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
     elif arity == 2:
         entry = binary(
-            op, f, [r.reads for r in rules], [r.pull(own) for own, r in zip(pulls, rules, strict=True)], wrap_scalars
+            op,
+            f,
+            [r.reads for r in rules],
+            [r.pull(own) for own, r in zip(pulls, rules, strict=True)],
+            wrap_scalars,
+            unbroadcast,
         )
     else:
         entry = _entry(op)
@@ -267,6 +272,10 @@ def unbroadcast(g, like):
     """Undo broadcasting: sum g over the axes that `like` (a value, a type or None: nothing to undo) does not have; its dtype."""
     if like is None:
         return g
+    if type(g) is np.ndarray and (type(like) is np.ndarray or type(like) is Array):  # as below, quicker
+        if g.shape != like.shape:
+            g = _sum_to(g, g.shape, like.shape)
+        return g if g.dtype == like.dtype else cast(g, like.dtype)
     kind = typeof(like)
     gk = typeof(g)
     if gk.shape != kind.shape:
@@ -295,6 +304,9 @@ def _sum_to(g, have, want):
         if want and n:
             s = np.add.reduce(np.add.reduce(rows[:n].reshape(256, n // 256, *want), 0), 0)
             return s + np.add.reduce(rows[n:], 0) if n < len(rows) else s
+    if type(g) is np.ndarray:  # as below, without NumPy's Python layer
+        s = np.add.reduce(g, axes)
+        return s if len(axes) == extra else s.reshape(want)
     if extra and len(axes) == extra:
         return np.sum(g, axis=axes)
     return np.reshape(np.sum(g, axis=axes), want)

@@ -32,6 +32,11 @@ class Arguments:
         for key in (argnums,) if self.single else argnums:
             arg, key = self._argument(name, f, key)
             self.keys.append(key)
+            kind = type(arg)
+            if kind is float or (kind is np.ndarray and arg.dtype.kind == "f"):  # most of them
+                self.structures.append(tree.LEAF)
+                self.leaves.append(arg)
+                continue
             leaves, structure = tree.flatten(arg)
             for i, leaf in enumerate(leaves):
                 check_input(name, leaf, lambda arg=arg, key=key, i=i: tree.paths(arg, self._label(f, key))[i])
@@ -77,8 +82,12 @@ class Arguments:
         kwargs = self.kwargs and dict(self.kwargs)
         at = 0
         for key, structure in zip(self.keys, self.structures, strict=True):
-            value = tree.unflatten(structure, tensors[at : at + structure.leaves])
-            at += structure.leaves
+            if structure is tree.LEAF:
+                value = tensors[at]
+                at += 1
+            else:
+                value = tree.unflatten(structure, tensors[at : at + structure.leaves])
+                at += structure.leaves
             if isinstance(key, str):
                 kwargs[key] = value
             else:
@@ -87,6 +96,8 @@ class Arguments:
 
     def collect(self, values):
         """Flat values as the picked arguments are: one container, or a tuple of them."""
+        if self.single and self.structures[0] is tree.LEAF:
+            return values[0]
         out = []
         at = 0
         for structure in self.structures:
@@ -172,8 +183,11 @@ def like(x, g):
     kind = type(x)
     if kind is np.ndarray and type(g) is np.ndarray:
         return g if g.dtype is x.dtype else cast(g, x.dtype)
-    if kind is float and type(g) is np.float64:
-        return g.item()
+    if type(g) is np.float64:
+        if kind is float:
+            return g.item()
+        if kind is np.ndarray and x.dtype is g.dtype:
+            return np.array(g)
     if g is None:
         g = zeros_like(x)
     t = typeof(x)
@@ -206,13 +220,18 @@ def wants_tensors(leaves):
 
 
 def backprop(seeds):
-    """Walk back from `seeds`, pairs (node, cotangent): {serial: cotangent} at the leaves.
+    """Walk back from `seeds`, pairs (node, cotangent): {serial: cotangent} at the leaves. See `pull_back`."""
+    return {k: g for k, (_, g) in pull_back(seeds).items()}
+
+
+def pull_back(seeds):
+    """Walk back from `seeds`, pairs (node, cotangent): {serial: (node, cotangent)} at the leaves.
 
     The walk multiplies plainly. Where that gave a NaN (0 * inf), the walk is repeated with rules that select.
     """
     for _, g in seeds:
         if is_tensor(g):
-            return {k: g for k, (_, g) in walk(seeds, careful=True).items()}
+            return walk(seeds, careful=True)
     with np.errstate(all="ignore"):
         leaves = walk(seeds)
         for _, g in leaves.values():
@@ -221,18 +240,19 @@ def backprop(seeds):
                     leaves = walk(seeds, careful=True)
                 break
     held = {id(g) for _, g in seeds}
-    out = {}
-    for k, (_, g) in leaves.items():
+    for k, (node, g) in leaves.items():
         if type(g) is np.ndarray:
             # the caller owns what it gets: not the seed, no view, and each leaf its own
             if id(g) in held or g.base is not None or not g.flags.writeable:
                 g = g.copy()
+                leaves[k] = (node, g)
             held.add(id(g))
-        out[k] = g
-    return out
+    return leaves
 
 
 def _has_nan(g):
+    if type(g) is np.float64:
+        return g != g
     if type(g) is np.ndarray:
         if g.dtype.kind == "f" and g.flags.c_contiguous:
             r = g.reshape(-1)

@@ -98,12 +98,19 @@ def _value_and_grad(f, argnums, has_aux, name):
     return _named(value_and_gradient, f, "value and gradient")
 
 
+_ONE = np.float64(1)
+
+
 def _one(y):
     """1 in the dtype of y."""
+    if type(y) is np.float64:
+        return _ONE
     return 1.0 if type(y) is float else typeof(y).dtype.type(1)
 
 
 def _check_scalar(name, f, y):
+    if type(y) is np.float64 or type(y) is float:
+        return
     try:
         kind = typeof(y)
         shape = kind.shape

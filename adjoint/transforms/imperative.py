@@ -16,7 +16,7 @@ from ..core.types import typeof
 from ..primitives.custom import stop_gradient
 from ..primitives.kinds import cast
 from ..traces.reverse import BASE, Tape, free, paused, released, slow_down, walk
-from .calling import backprop, check_input
+from .calling import check_input, pull_back
 
 
 def tensor(data, dtype=None):
@@ -152,29 +152,11 @@ def backward(y, gradient=None, retain_graph=None, create_graph=False):
     if create_graph:
         found = {k: (node, g) for k, (node, g) in walk(seeds, create=trace).items()}
     else:
-        cotangents = backprop(seeds)
-        found = {k: (node, cotangents[k]) for k, node in _leaves(seeds, cotangents)}
+        found = pull_back(seeds)
     for node, g in found.values():
         _store(node[3], g)
     if not (create_graph if retain_graph is None else retain_graph):
         free(seeds)
-
-
-def _leaves(seeds, cotangents):
-    """The leaf nodes below the seeds, by serial."""
-    todo = [node for node, _ in seeds]
-    seen = set()
-    while todo:
-        node = todo.pop()
-        if node[0] in seen:
-            continue
-        seen.add(node[0])
-        if node[1] is None:
-            if node[0] in cotangents:
-                yield node[0], node
-            continue
-        parents = node[2]
-        todo.extend([parents] if type(parents) is list else [p for p in parents if p is not None])
 
 
 def _seed(y, gradient):
