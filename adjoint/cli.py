@@ -60,7 +60,7 @@ def _book(options):
 
 def _ops(options):
     rows = [_op_row(op) for _, op in sorted(_all_ops().items())]
-    head = ("op", "kind", "jvp", "vjp", "batch", "lower", "complex", "sample")
+    head = ("op", "kind", "jvp", "vjp", "batch", "complex", "sample")
     if options.markdown:
         print("| " + " | ".join(head) + " |")
         print("|" + "---|" * len(head))
@@ -94,7 +94,6 @@ def _op_row(op):
         "zero" if flat else "yes" if op.jvp or op.dual else "-",
         "zero" if flat else "yes" if op.vjp else "-",
         "yes" if op.batch else "lanes",
-        "yes" if op.lower else "-",
         _complex(op),
         "yes" if op.sample else "-",
     )

@@ -9,7 +9,7 @@ NumPy. There is no stack of traces and no current one: `x.attach_grad(); y.backw
     jvp         (ts, y, *args, **params) -> t                   tangent of y; an absent tangent is None
     vjp         (wants, g, y, *args, **params) -> tuple         one cotangent an argument; None where not wanted
     batch       (size, batched, *args, **params) -> y           batched arguments and result have the batch axis in front
-    lower       (builder, *values, **params) -> value           native code
+    lower       (builder, *values, **params) -> value           native code (no compiler reads it yet)
     record      (wants, *args, **params) -> (y, saved)          for ops whose backward pass needs more than args and y:
                                                                 its vjp is then (wants, g, saved, *args, **params)
     dual        (ts, *args, **params) -> (y, t)                 for ops that find value and tangent together

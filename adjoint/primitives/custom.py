@@ -16,7 +16,7 @@ from ..traces.reverse import Tape, walk
 from .kinds import cast, zeros_like
 
 _stop = Op("stop_gradient", lambda x: x, kind="nondiff", type=lambda x: x, batch=lambda size, batched, x: bind(_stop, x),
-           lower=lambda b, x: x, sample=lambda rng: [((rng.normal(size=3),), {})])  # fmt: skip
+           sample=lambda rng: [((rng.normal(size=3),), {})])  # fmt: skip
 
 
 def stop_gradient(x):

@@ -2,8 +2,8 @@
 made of them: condition number, rank, least squares.
 
 Vectors that belong to equal values are not unique. Where two eigenvalues or singular values agree within rounding,
-their vectors' part of a derivative is taken as 0: right whenever the result does not depend on the choice of vectors
-among them. A result that needs values alone never divides by differences.
+their vectors' part of a derivative is taken as 0: right where the result does not depend on the choice of vectors among
+them. What would be lost so is NaN instead (see `repeated`). A result of values alone never divides by differences.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ from .linalg import (
     solve,
     solve_triangular,
 )
-from .repeated import doubtful, near, native, sealed, settle_op, share_op, tiny, unequal, weigh_op
+from .repeated import doubtful, native, near, sealed, settle_op, share_op, tiny, unequal, weigh_op
 
 
 def _safe_inverse(x, zero):
@@ -170,14 +170,16 @@ def _uplo(UPLO):
 @implements(np.linalg.eigh)
 def eigh(a, UPLO="L"):
     """Eigenvalues and eigenvectors of each Hermitian matrix. It reads one triangle of a, and the gradient lies in that
-    triangle. At repeated eigenvalues it is right for what depends on the space of their vectors alone. As
-    `numpy.linalg.eigh`."""
+    triangle. At repeated eigenvalues it is right for what depends on the space of their vectors, or on the values
+    alike; else it is NaN: for one of the values, or for v @ diag(f(w)) @ v^H. Forward mode does not see whether vectors
+    of equal values are told apart, and takes it that they are not. As `numpy.linalg.eigh`."""
     return named(np.linalg.eigh, *items(bind(_eigh, as_array(a), UPLO=_uplo(UPLO)))[:2])
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a, UPLO="L"):
-    """Eigenvalues of each Hermitian matrix. As `numpy.linalg.eigvalsh`."""
+    """Eigenvalues of each Hermitian matrix. At repeated ones the first derivative is a subgradient, the second is NaN
+    unless nothing was lost. As `numpy.linalg.eigvalsh`."""
     a = as_array(a)
     return items(bind(_eigh, a, UPLO=_uplo(UPLO)))[2] if is_tensor(a) else np.linalg.eigvalsh(a, UPLO)
 
@@ -200,20 +202,24 @@ def _eig_jvp(ts, y, _a):
     u = v @ (_gaps(w) * m)
     pick = bind(_largest, v)
     turn = np.sum(np.where(pick, np.imag(u), 0), -2) / np.sum(np.where(pick, np.real(v), 0), -2)
-    return diagonal_of(m), u - v * columns(np.sum(np.real(np.conjugate(v) * u), -2) + 1j * turn)
+    return bind(settle_op, m, bind(near, w)), u - v * columns(np.sum(np.real(np.conjugate(v) * u), -2) + 1j * turn)
 
 
 def _eig_vjp(wants, g, y, _a):
     w, v = items(y)
     gw, gv = parts(g, 2)
     vh = H(v)
-    m = None if gw is None else diagonal_matrix(gw)
+    same = bind(near, w)
+    m = None if gw is None else bind(share_op, gw, same)
     if gv is not None:
         pick = bind(_largest, v)
         along = np.sum(np.conjugate(v) * gv, -2)
         turn = np.imag(along) / np.sum(np.where(pick, np.real(v), 0), -2)
         gu = gv - v * columns(np.real(along)) - 1j * np.where(pick, columns(turn), 0)
-        s = conj(_gaps(w)) * (vh @ gu)
+        z = vh @ gu
+        # vectors of equal values mix by any matrix, not only by rotations: all of z must vanish for them
+        bad = doubtful(z, _lengths(gv), gw, same) | doubtful(1j * z, _lengths(gv), None, same)
+        s = _void(conj(_gaps(w)) * z, bad)
         m = s if m is None else m + s
     if m is None:
         return (None,)
@@ -242,7 +248,8 @@ _eig = matrix_op(
 @implements(np.linalg.eig)
 def eig(a):
     """Eigenvalues and eigenvectors of each square matrix. Those of a real one are real if all eigenvalues are known to
-    be, else complex. As `numpy.linalg.eig`."""
+    be, else complex. At repeated eigenvalues the derivative is right or NaN, as that of `eigh`. As
+    `numpy.linalg.eig`."""
     a = as_array(a)
     if not is_tensor(a):
         return np.linalg.eig(a)
@@ -313,7 +320,8 @@ def _svd_jvp(ts, y, _a, full):
     ds = np.where(lost, np.nan, re(bind(settle_op, 0.5 * even, same)))
     kink = zero | _repeated(same)
     free = re(diagonal_of(H(bind(sealed, u, kink)) @ t @ bind(sealed, v, kink)))
-    return du, ds, H(dv), np.where(s == 0, 0, free)
+    # the kink at 0, where the tangent of a tangent stays NaN
+    return du, ds, H(dv), free - np.where(s == 0, free, 0)
 
 
 def _half_digits(s):
@@ -411,7 +419,9 @@ _svd = matrix_op(
 
 @implements(np.linalg.svd)
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
-    """Singular values and vectors of each matrix, a = u @ diag(s) @ vh. As `numpy.linalg.svd`."""
+    """Singular values and vectors of each matrix, a = u @ diag(s) @ vh. At repeated singular values, and at 0, the
+    derivative is right or NaN, as that of `eigh`; without vectors (compute_uv=False) as that of `svdvals`. As
+    `numpy.linalg.svd`."""
     a = as_array(a)
     if not is_tensor(a):
         return np.linalg.svd(a, full_matrices, compute_uv, hermitian)
@@ -436,7 +446,8 @@ def _svd_hermitian(a, compute_uv):
 
 @implements(np.linalg.svdvals)
 def svdvals(x, /):
-    """Singular values of each matrix. As `numpy.linalg.svdvals`."""
+    """Singular values of each matrix. At repeated ones the first derivative is a subgradient (0 at 0), the second is
+    NaN unless nothing was lost. As `numpy.linalg.svdvals`."""
     return svd(x, compute_uv=False)
 
 

@@ -57,7 +57,7 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
         return bind(op, *align(batched, args))
 
     op = Op(name, f, kind="elementwise", type=type or _elementwise_type(f), jvp=jvp, vjp=vjp, batch=batch,
-            lower=lower or (lambda b, *xs: getattr(b, name)(*xs)), saves=saves, reads=tuple(r.reads for r in rules),
+            lower=lower, saves=saves, reads=tuple(r.reads for r in rules),
             sample=sample or _elementwise_samples(domain or ((-2.0, 2.0),) * arity))  # fmt: skip
     if arity == 1:
         entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
@@ -429,7 +429,6 @@ _strong_op = Op(
     jvp=_strong_jvp,
     vjp=_strong_vjp,
     batch=lambda size, batched, g, p: bind(_strong_op, *align(batched, (g, p))),
-    lower=lambda b, g, p: b.select(b.eq(g, b.constant(0.0)), b.constant(0.0), b.mul(g, p)),
     sample=_elementwise_samples(((-2.0, 2.0), (-2.0, 2.0))),
 )
 

@@ -25,8 +25,9 @@ from .linalg import columns, diagonal_matrix, diagonal_of, on_diagonal
 
 
 def tolerance(w):
-    """What rounding makes of values of this size."""
-    return w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, keepdims=True, initial=0)
+    """What rounding makes of values of this size, with room to spare: of a repeated value it makes several that differ
+    by a few eps, and a derivative divided by such a difference would be noise."""
+    return 32 * w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, keepdims=True, initial=0)
 
 
 def _near_value(w):

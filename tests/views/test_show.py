@@ -97,7 +97,7 @@ def test_results_of_several_parts_tuples_and_constants():
     assert "returns a constant" in str(ad.show(lambda x: 1.0)(2.0))
     shown = ad.show(lambda a: np.linalg.svd(a)[1].sum())(np.diag([3.0, 2.0]))
     np.testing.assert_allclose(shown.rows[0].total, np.eye(2), atol=1e-15)
-    assert "(-, 1.0 each, -)" in str(shown)
+    assert "(-, 1.0 each, -, -)" in str(shown)
     assert "%1 = " in str(ad.show(lambda z: z * 1j)(1.0 + 2.0j))  # complex: no total, no failure
 
 
