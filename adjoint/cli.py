@@ -1,4 +1,4 @@
-"""The command line: `adjoint book`, `ops`, `show`, `debug`, `doctor`."""
+"""The command line: `adjoint book`, `ops`, `coverage`, `show`, `debug`, `doctor`."""
 
 import argparse
 import ast
@@ -25,6 +25,10 @@ def main(argv=None):
     ops = commands.add_parser("ops", help="the table of all operations and their rules")
     ops.add_argument("--markdown", action="store_true", help="as a Markdown table")
     ops.set_defaults(run=_ops)
+
+    coverage = commands.add_parser("coverage", help="what a tensor meets in each function of NumPy and scipy.special")
+    coverage.add_argument("--markdown", action="store_true", help="as the page docs/coverage.md")
+    coverage.set_defaults(run=_coverage)
 
     show = commands.add_parser("show", help="the graph of a function in a file: adjoint show model.py:f 2.0 '[1, 2]'")
     show.add_argument("function", metavar="FILE:FUNCTION")
@@ -70,6 +74,13 @@ def _ops(options):
     _columns([head, *rows])
     print(f"{len(rows)} operations; -: none; lanes: batched lane by lane; zero: the derivative is zero; "
           "?: not tried, for it has no sample")  # fmt: skip
+    return 0
+
+
+def _coverage(options):
+    from .views import coverage
+
+    print(coverage.markdown() if options.markdown else coverage.text(), end="" if options.markdown else "\n")
     return 0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "adjoint"
 LAYERS = [
-    "core", "traces", "primitives", "transforms", "compiler", "numpy", "scipy", "ops", "views", "cli", "__main__",
+    "core", "traces", "primitives", "transforms", "compiler", "numpy", "scipy", "autograd", "ops", "views", "cli", "__main__",
 ]  # fmt: skip
 MAY_IMPORT_TOP = {"cli", "__main__"}
 

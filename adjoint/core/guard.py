@@ -43,7 +43,7 @@ class _Hold:
                 count[0] += 1
                 self.arrays.append(array)
             elif array.flags.writeable:
-                _locks[id(array)] = [1]
+                _locks[id(array)] = [1, []]
                 array.flags.writeable = False
                 self.arrays.append(array)
             array = array.base
@@ -54,11 +54,23 @@ class _Hold:
             count = _locks[id(array)]
             count[0] -= 1
             if not count[0]:
-                del _locks[id(array)]
-                array.flags.writeable = True
+                _open(array)
 
 
-_locks: dict = {}  # id of a locked array -> [how many holds]
+def _open(array):
+    """Make an array writeable again, and the views of it that waited for that; it waits itself for what it is a view of."""
+    above = _locks.get(id(array.base))
+    if above is not None:
+        above[1].append(array)  # another hold still has the base: NumPy would refuse
+        return
+    _, waiting = _locks.pop(id(array))
+    array.flags.writeable = True
+    for view in waiting:
+        if id(view) in _locks and not _locks[id(view)][0]:
+            _open(view)
+
+
+_locks: dict = {}  # id of a locked array -> [how many holds, views that wait for it to be writeable]
 
 
 def _lock(array):

@@ -23,8 +23,8 @@ import itertools
 
 import numpy as np
 
-from .errors import EscapeError, user_line, where
-from .tensor import BIRTHS, Flat, Tensor, untracked
+from .errors import DTypeError, EscapeError, user_line, where
+from .tensor import BIRTHS, FUNCTIONS, Flat, Tensor, untracked
 from .types import typeof
 
 OPS: dict = {}  # name -> Op
@@ -131,6 +131,9 @@ class Trace:
         """Do tensor[index] = value if this trace can, and return whether it did."""
         return False
 
+    def __call__(self, *args, **kwargs):
+        raise TypeError(f"x.trace() of a tensor{where()} is not the sum of its diagonal, as of an array; use np.trace(x)")
+
     def escaped(self):
         raise EscapeError(
             f"a tensor was used after the transform that made it had ended{where()}; return it from the function "
@@ -152,6 +155,14 @@ def bind(op, *args, **params):
     if not plain:
         args = tuple([a.value if type(a) is Tensor and a.trace is None else a for a in args])
     if top is not None:
+        for i, a in enumerate(args):
+            kind = type(a)
+            if kind is Flat or kind is Tensor or kind is float:
+                continue
+            if (kind is list or kind is tuple) and op.kind == "elementwise":
+                args = (*args[:i], FUNCTIONS[np.array](a), *args[i + 1 :])
+            elif isinstance(a, np.ndarray) and (kind is not np.ndarray or a.dtype.hasobject):
+                check_array(a, f" in {op.name}")
         return top.process(op, args, params)
     try:
         y = op.eval(*args, **params)
@@ -161,6 +172,25 @@ def bind(op, *args, **params):
         for observe in _observers:
             observe(op, args, params, y)
     return y if plain else untracked(y)
+
+
+def check_array(a, what=""):
+    """Raise for an array that computes by rules of its own (objects, masks, `*` as matrix product): a derivative by
+    the rules of plain arrays would be wrong."""
+    kind = type(a)
+    if a.dtype.hasobject:
+        raise DTypeError(
+            f"an array of dtype {a.dtype}{what}{where()} holds Python objects, which have no derivative; "
+            "convert it, a.astype(float)"
+        )
+    if kind is not np.ndarray:
+        if issubclass(kind, np.matrix):
+            raise DTypeError(f"a numpy.matrix{what}{where()}, whose * is a matrix product, is not supported; use np.asarray(a) and @")
+        if hasattr(kind, "mask"):
+            raise DTypeError(
+                f"a masked array{what}{where()} is not supported: its mask would be lost; "
+                "use np.where(mask, 0, x), or the where= argument of sum, mean, max ..."
+            )
 
 
 def explain(error, op, args):

@@ -8,7 +8,7 @@ import weakref
 
 import numpy as np
 
-from .errors import ConcreteError, LeakError, MissingRuleError, MutationError, where
+from .errors import ConcreteError, DTypeError, LeakError, MissingRuleError, MutationError, where
 from .types import TYPEOF, Array, typeof
 
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
@@ -38,6 +38,8 @@ class Tensor:
                     "or ad.stop_gradient(x) if no derivative is wanted"
                 )
             data = data.value
+        if hasattr(type(data), "mask"):
+            raise DTypeError(f"a tensor of a masked array{where()} would lose the mask; fill it first, data.filled(0.0)")
         self.value = np.array(data, dtype=dtype)
         self.trace = None
         self.info = BIRTHS[0]
@@ -158,8 +160,8 @@ class Tensor:
         return _copy(self)
 
     def __deepcopy__(self, memo):
-        release(self, "copy.deepcopy()")
-        return _copy(self)
+        value = release(self, "copy.deepcopy()")
+        return _copy(self) if self.trace is None else Tensor(value)
 
     def __reduce__(self):
         return Tensor, (np.asarray(release(self, "pickling")),)
@@ -257,6 +259,9 @@ def release(x, why):
                 "or ad.stop_gradient(x) if no derivative is wanted"
             )
         x = below
+        if type(x) is np.ndarray:  # other recordings, or the attached tensor itself, may read this memory
+            x = x.view()
+            x.flags.writeable = False
     return x
 
 

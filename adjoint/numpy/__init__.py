@@ -17,7 +17,11 @@ import numpy as _np
 
 from .. import primitives
 from ..core.tensor import FUNCTIONS, untracked
-from . import create, fft, linalg
+from . import create, interpolate, methods, polynomials, selection, statistics
+
+from . import fft, linalg  # isort: skip  (after the tables)
+from .methods import c_ as c_
+from .methods import r_ as r_
 from .names import ours
 
 globals().update(ours(_np))

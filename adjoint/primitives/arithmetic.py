@@ -9,7 +9,7 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.tensor import Flat, Tensor, concrete, update
 from ..core.types import typeof
-from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly
+from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly, zero_of
 
 add = elementwise("add", operator.add, 1, 1, ufunc=np.add, wrap_scalars=True)
 subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract, wrap_scalars=True)
@@ -33,7 +33,9 @@ def _power(a, b):
 def _power_by_base(_y, a, b):
     # b a^(b-1), and exactly 0 for b = 0 (also at a = 0)
     if type(b) is int or type(b) is float:
-        return 2 * a if b == 2 else a * 0.0 if b == 0 else b * a ** (b - 1)
+        if b < 1:  # Python refuses 0.0 ** -0.5; NumPy's is inf
+            return a * 0.0 if b == 0 else b * np.add(zero_of(a), a) ** (b - 1)
+        return 2 * a if b == 2 else b * a ** (b - 1)
     return b * np.power(a, np.where(b == 0, 1.0, b - 1))
 
 

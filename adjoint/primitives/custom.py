@@ -9,13 +9,14 @@ from ..core.errors import EscapeError, RuleError, defined, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
-from ..core.tensor import is_tensor
+from ..core.tensor import is_tensor, untracked
 from ..core.tuples import Parts, items
 from ..core.types import Tuple, typeof
 from ..traces.reverse import Tape, walk
 from .kinds import cast, zeros_like
 
-_stop = Op("stop_gradient", lambda x: x, kind="nondiff", type=lambda x: x, batch=lambda size, batched, x: bind(_stop, x),
+# a recording may read the same memory: the constant is read-only, and a write into it as a tensor copies it
+_stop = Op("stop_gradient", frozen, kind="nondiff", type=lambda x: x, batch=lambda size, batched, x: bind(_stop, x),
            sample=lambda rng: [((rng.normal(size=3),), {})])  # fmt: skip
 
 
@@ -27,7 +28,11 @@ def stop_gradient(x):
     9.0
     """
     leaves, structure = tree.flatten(x)
-    return tree.unflatten(structure, [bind(_stop, leaf) if is_tensor(leaf) else leaf for leaf in leaves])
+    return tree.unflatten(structure, [_constant(leaf) if is_tensor(leaf) else leaf for leaf in leaves])
+
+
+def _constant(x):
+    return untracked(x.value) if x.trace is None else bind(_stop, x)
 
 
 def custom_rule(f, jvp=None, vjp=None, batch=None):

@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from ..core.tensor import UFUNCS
+from ..core.types import typeof
+from .activation import sigmoid
 from .kinds import elementwise
 
 exp = elementwise("exp", np.exp, lambda y, _x: y, pulls=(lambda g, node: g * node[3], None))
@@ -20,6 +22,15 @@ sqrt = elementwise("sqrt", np.sqrt, lambda y, _x: 0.5 / y, domain=((0.2, 3),))
 cbrt = elementwise("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), domain=((0.2, 3),))
 square = elementwise("square", np.square, lambda _y, x: 2 * x)
 reciprocal = elementwise("reciprocal", np.reciprocal, lambda y, _x: -y * y, domain=((0.5, 2),))
+
+
+def _sech2(_y, x):
+    # clipped where it has long been 0 and cosh is still a number, lest its derivatives be 0 * inf
+    dtype = typeof(x).dtype
+    if dtype.kind == "f":
+        bound = 0.62 * np.finfo(dtype).maxexp  # 0.9 log(largest number)
+        x = np.clip(x, -bound, bound)
+    return np.square(1 / np.cosh(x))
 
 
 def _tanh_back(g, node):
@@ -37,7 +48,7 @@ arccos = elementwise("arccos", np.arccos, lambda _y, x: -1 / np.sqrt((1 - x) * (
 arctan = elementwise("arctan", np.arctan, lambda _y, x: 1 / (1 + x * x))
 sinh = elementwise("sinh", np.sinh, lambda _y, x: np.cosh(x))
 cosh = elementwise("cosh", np.cosh, lambda _y, x: np.sinh(x))
-tanh = elementwise("tanh", np.tanh, lambda _y, x: np.square(1 / np.cosh(x)), pulls=(_tanh_back, None))
+tanh = elementwise("tanh", np.tanh, _sech2, pulls=(_tanh_back, None))
 arcsinh = elementwise("arcsinh", np.arcsinh, lambda _y, x: 1 / np.sqrt(1 + x * x))
 arccosh = elementwise("arccosh", np.arccosh, lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=((1.5, 3),))
 arctanh = elementwise("arctanh", np.arctanh, lambda _y, x: 1 / ((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
@@ -56,16 +67,20 @@ arctan2 = elementwise("arctan2", np.arctan2, lambda _y, a, b: _over(_over(b, np.
                       lambda _y, a, b: -_over(_over(a, np.hypot(a, b)), np.hypot(a, b)))  # fmt: skip
 
 
-def _share(a, b, e):
+def _share(a, b):
     # e^a / (e^a + e^b) from the difference; equal infinities share equally
-    return 1 / (1 + e(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
+    return sigmoid(np.where(np.equal(a, b) & np.isinf(a), 0.0, a - b))
+
+
+def _share2(a, b):
+    return 1 / (1 + np.exp2(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
 
 
 logaddexp = elementwise(
-    "logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b, np.exp), lambda _y, a, b: _share(b, a, np.exp)
+    "logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b), lambda _y, a, b: _share(b, a)
 )
 logaddexp2 = elementwise(
-    "logaddexp2", np.logaddexp2, lambda _y, a, b: _share(a, b, np.exp2), lambda _y, a, b: _share(b, a, np.exp2)
+    "logaddexp2", np.logaddexp2, lambda _y, a, b: _share2(a, b), lambda _y, a, b: _share2(b, a)
 )
 ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None,
                     sample=lambda rng: [((rng.normal(size=3), rng.integers(-3, 3, 3)), {}), ((rng.normal(size=3), 2), {})])  # fmt: skip

@@ -259,6 +259,8 @@ def _strong_jvp(ts, y, a, p):
         t = strong_mul(ts[0], p)
     if ts[1] is not None:
         s = strong_mul(ts[1], a)
+        if not config.ieee:  # a cotangent of 0 stays 0, whatever the tangent of what it meets
+            s = np.where(np.equal(a, 0), zero_of(s), s)
         t = s if t is None else t + s
     return None if t is None else broadcast_like(t, y)
 

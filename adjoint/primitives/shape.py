@@ -280,8 +280,12 @@ def _resolve(shape, have):
 
 @implements(np.reshape)
 def reshape(a, /, shape, order="C", *, copy=None):
-    """a in another shape. As `numpy.reshape`; order "K" and "A" mean "C"."""
+    """a in another shape. As `numpy.reshape`; order "K" and "A" only of one axis or none."""
     a = as_array(a)
+    if order in ("A", "K") and len(shape_of(a)) > 1:
+        raise ShapeError(
+            f"order={order!r} follows the memory of an array, and a tensor has no memory order{at()}; say order='C' or order='F'"
+        )
     shape = _resolve(shape, shape_of(a))
     if order == "F":
         return transpose(_reshaped(transpose(a), shape[::-1]))
@@ -290,7 +294,7 @@ def reshape(a, /, shape, order="C", *, copy=None):
 
 @implements(np.ravel)
 def ravel(a, order="C"):
-    """a as one axis. As `numpy.ravel`; order "K" and "A" mean "C"."""
+    """a as one axis. As `numpy.ravel`; order "K" and "A" only of one axis or none."""
     a = as_array(a)
     return a if is_tensor(a) and len(shape_of(a)) == 1 else reshape(a, -1, order)
 

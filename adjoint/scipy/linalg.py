@@ -87,6 +87,39 @@ def cho_solve(c_and_lower, b, overwrite_b=False, check_finite=True):
     return solve_triangular(c, y, trans=2 if lower else 0, lower=lower)
 
 
+# NumPy's decompositions under SciPy's signatures; options that NumPy has not are refused
+
+
+def eigh(a, b=None, *, lower=True, eigvals_only=False, overwrite_a=False, overwrite_b=False, type=1, check_finite=True,
+         subset_by_index=None, subset_by_value=None, driver=None):  # fmt: skip
+    """(eigenvalues, eigenvectors) of a Hermitian matrix. As `scipy.linalg.eigh`, of all of them, without b."""
+    if b is not None or subset_by_index is not None or subset_by_value is not None:
+        raise NotImplementedError("eigh has no derivative rule for b, subset_by_index or subset_by_value")
+    side = "L" if lower else "U"
+    return np.linalg.eigvalsh(_matrix(a), side) if eigvals_only else tuple(np.linalg.eigh(_matrix(a), side))
+
+
+def eigvalsh(a, b=None, *, lower=True, **options):
+    """The eigenvalues of a Hermitian matrix. As `scipy.linalg.eigvalsh`, of all of them, without b."""
+    return eigh(a, b, lower=lower, eigvals_only=True, **options)
+
+
+def svd(a, full_matrices=True, compute_uv=True, overwrite_a=False, check_finite=True, lapack_driver="gesdd"):
+    """(U, singular values, V^H), or the singular values alone. As `scipy.linalg.svd`."""
+    y = np.linalg.svd(_matrix(a), full_matrices, compute_uv)
+    return tuple(y) if compute_uv else y
+
+
+def pinv(a, *, atol=None, rtol=None, return_rank=False, check_finite=True):
+    """The pseudoinverse of a matrix. As `scipy.linalg.pinv`, without atol and return_rank."""
+    if atol is not None or return_rank:
+        raise NotImplementedError("pinv has no derivative rule for atol or return_rank")
+    a = _matrix(a)
+    if rtol is None:
+        rtol = max(shape_of(a)[-2:]) * float(np.finfo(inexact(typeof(a))).eps)
+    return np.linalg.pinv(a, rtol=rtol)
+
+
 # Functions of a matrix: f([[A, E], [0, A]]) = [[f(A), L(A, E)], [0, f(A)]], L the derivative at A along E (3.6), and
 # the adjoint of L(A, .) is L(A^H, .) for these functions, whose Taylor coefficients are real.
 

@@ -13,7 +13,7 @@ from ..core import tree
 from ..core.errors import AdjointError, where
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor
-from ..primitives.custom import custom_rule
+from ..primitives.custom import custom_rule, stop_gradient
 from ..transforms import derivatives
 
 
@@ -53,6 +53,13 @@ def implicit(solve, residual, args):
         return tuple(pull(np.reshape(-w, shape_of(r)))) if len(ps) > 1 else pull(np.reshape(-w, shape_of(r)))
 
     return custom_rule(solution, vjp=back)(*[leaves[i] for i in live])
+
+
+def plain(x, why):
+    """The value of a tensor; an error where it is unknown or differs from lane to lane (under jit, under vmap)."""
+    while is_tensor(x):
+        x = x.value if x.trace is None else x.trace.concrete(x, why)
+    return x
 
 
 def _tracked(args):
@@ -135,7 +142,7 @@ def _plain_minimize(fun, x0, args, method, jac, hess, hessp, rest):
             y, g = derivatives.value_and_grad(lambda y: _scalar(fun(y, *a)))(x)
             return float(y), np.asarray(g)
 
-        fun, jac = both, True
+        return _optimize.minimize(both, x0, args, method, jac=True, hess=hess, hessp=hessp, **rest)
     return _optimize.minimize(fun, x0, args, method, jac=jac, hess=hess, hessp=hessp, **rest)
 
 
@@ -158,7 +165,8 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
         return _plain_minimize(fun, _start(x0), args, method, jac, hess, hessp, rest)
     if constraints not in ((), [], None):
         raise NotImplementedError("minimize with constraints has no derivative in args")
-    gradient = _gradient(fun)
+    value = (lambda x, *a: fun(x, *a)[0]) if jac is True else fun
+    gradient = _gradient(value)
     found: list = []
 
     def solve(*plain):
@@ -170,17 +178,13 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
     result = _optimize.OptimizeResult(found[0])
     for stale in ("jac", "hess", "hess_inv", "grad"):
         result.pop(stale, None)
-    result.x, result.fun = x, fun(x, *args)
+    result.x, result.fun = x, value(x, *args)
     return result
 
 
 def _start(x0):
-    if _tracked((x0,)):
-        from ..primitives.custom import stop_gradient
-
-        x0 = stop_gradient(x0)  # a solution does not depend on where the search began
-        while is_tensor(x0):
-            x0 = x0.value
+    if is_tensor(x0):  # a solution does not depend on where the search began
+        x0 = plain(x0, "to start the search there")
     return np.atleast_1d(np.asarray(x0, dtype=np.float64))
 
 
@@ -190,14 +194,14 @@ def _limits(bounds, x):
     else:
         low = np.array([-np.inf if b[0] is None else b[0] for b in bounds])
         high = np.array([np.inf if b[1] is None else b[1] for b in bounds])
-    return np.broadcast_to(low, x.shape), np.broadcast_to(high, x.shape)
+    return np.broadcast_to(low, shape_of(x)), np.broadcast_to(high, shape_of(x))
 
 
 def _free(x, bounds):
     if bounds is None:
         return None
     low, high = _limits(bounds, x)
-    return (x > low) & (x < high)
+    return np.greater(x, low) & np.less(x, high)
 
 
 def _held(gradient, bounds):
@@ -206,11 +210,8 @@ def _held(gradient, bounds):
         return gradient
 
     def residual(x, *args):
-        plain = x
-        while is_tensor(plain):
-            plain = plain.value
-        free = _free(np.asarray(plain), bounds)
-        return np.where(free, gradient(x, *args), x - plain)
+        held = stop_gradient(x)
+        return np.where(_free(held, bounds), gradient(x, *args), x - held)
 
     return residual
 
@@ -314,7 +315,7 @@ def newton(func, x0, fprime=None, args=(), tol=1.48e-08, maxiter=50, fprime2=Non
     return implicit(sharp, func, args)
 
 
-def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", loss="linear", args=(), kwargs=None,
+def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, loss="linear", args=(), kwargs=None,
                   **options):  # fmt: skip
     """The minimum of sum(fun(x, *args) ** 2) / 2, by our Jacobian. As `scipy.optimize.least_squares`.
 
@@ -343,18 +344,17 @@ def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", los
     if loss != "linear" or _tracked((kwargs,)):
         raise NotImplementedError("least_squares has derivatives in args, with loss='linear'")
     gradient = _gradient(lambda x, *a: 0.5 * np.sum(np.square(f(x, *a))))
-    if not isinstance(bounds, _optimize.Bounds):
-        bounds = _optimize.Bounds(*bounds)
+    box = bounds if isinstance(bounds, _optimize.Bounds) else _optimize.Bounds(*bounds)
 
     def sharp(*plain):
         x = solve(*plain)
         # the interior methods stop just short of a bound
-        low, high = _limits(bounds, x)
+        low, high = _limits(box, x)
         at = found[0].active_mask
         x = np.where(at < 0, low, np.where(at > 0, high, x))
-        return _near(_sharpened(gradient, x, plain, _free(x, bounds)), x)
+        return _near(_sharpened(gradient, x, plain, _free(x, box)), x)
 
-    x = implicit(sharp, _held(gradient, bounds), args)
+    x = implicit(sharp, _held(gradient, box), args)
     result = _optimize.OptimizeResult(found[0])
     for stale in ("jac", "grad"):
         result.pop(stale, None)

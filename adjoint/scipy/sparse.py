@@ -1,4 +1,4 @@
-"""Products and solutions with constant sparse matrices of scipy.sparse; tensors are the dense side. See adjoint.scipy."""
+"""Products and solutions with constant matrices of scipy.sparse; tensors are the dense side. See adjoint.scipy."""
 
 import numpy as np
 import scipy.sparse as _sparse
@@ -27,11 +27,15 @@ class _Constant:
         return self._transposed
 
     def solve(self, b):
-        if self._factors is None:
-            self._factors = _sparse_linalg.splu(self.matrix.tocsc())
+        kind = np.result_type(b.dtype, self.matrix.dtype)
+        if self._factors is None:  # in double precision, whatever the right hand side
+            double = np.result_type(self.matrix.dtype, np.float64)
+            self._factors = _sparse_linalg.splu(self.matrix.tocsc().astype(double))
         if b.dtype.kind == "c" and self.matrix.dtype.kind != "c":
-            return self._factors.solve(b.real.copy()) + 1j * self._factors.solve(b.imag.copy())
-        return self._factors.solve(b.astype(np.result_type(b, self.matrix.dtype), copy=False))
+            x = self._factors.solve(b.real.astype(np.float64)) + 1j * self._factors.solve(b.imag.astype(np.float64))
+        else:
+            x = self._factors.solve(b.astype(np.result_type(b.dtype, self.matrix.dtype, np.float64)))
+        return x.astype(kind if kind.kind in "fc" else np.float64)
 
     def __repr__(self):
         return f"<sparse {self.matrix.shape[0]} x {self.matrix.shape[1]}, {self.matrix.nnz} entries>"
@@ -54,7 +58,7 @@ def _columns(op):
 
 
 def _samples(rng):
-    a = _Constant(_sparse.csr_array(np.array([[2.0, 0, 1], [0, 3, 0], [0.5, 0, 4]])))
+    a = _Constant(_sparse.csr_array(np.array([[2, 0, 1], [0, 3, 0], [0.5, 0, 4]], np.float32)))
     return [((rng.normal(size=s),), {"a": a}) for s in ((3,), (3, 2))]
 
 

@@ -7,10 +7,12 @@ import numpy as np
 
 from ..core import tree
 from ..core.config import config
-from ..core.errors import AdjointError, DTypeError, LeakError, MutationError, ShapeError, defined, where
+from ..core.errors import AdjointError, ConcreteError, DTypeError, LeakError, MutationError, ShapeError, defined, where
+from ..core.op import check_array
 from ..core.tensor import is_tensor, untracked
-from ..core.types import typeof
+from ..core.types import Array, typeof
 from ..primitives.kinds import cast, zeros_like
+from ..traces.forward import Dual
 from ..traces.reverse import walk
 
 
@@ -31,6 +33,8 @@ class Arguments:
         self.leaves = []
         for key in (argnums,) if self.single else argnums:
             arg, key = self._argument(name, f, key)
+            if key in self.keys:
+                raise DTypeError(f"{name} of {defined(f)}: argnums {argnums!r} names argument {self._label(f, key)} twice{where()}")
             self.keys.append(key)
             kind = type(arg)
             if kind is float or (kind is np.ndarray and arg.dtype.kind == "f"):  # most of them
@@ -46,7 +50,7 @@ class Arguments:
                     "pass floating-point numbers or arrays"
                 )
             self.structures.append(structure)
-            self.leaves += leaves
+            self.leaves += [np.asarray(x) if type(x) is not np.ndarray and _is_array(x) else x for x in leaves]
 
     def _argument(self, name, f, key):
         if isinstance(key, str):
@@ -111,6 +115,8 @@ def check_input(name, x, path):
     kind = type(x)
     if kind is float or (kind is np.ndarray and x.dtype.kind in "fc"):
         return
+    if kind is not np.ndarray and _is_array(x):
+        check_array(x, f" as {path()}")
     try:
         dtype = typeof(x).dtype
     except (TypeError, AttributeError):
@@ -144,6 +150,11 @@ def call(f, args, kwargs):
         if isinstance(cause, LeakError):
             raise LeakError(
                 f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; "
+                "make the array with adjoint.numpy (import adjoint.numpy as np), or join the parts with np.stack or np.concatenate"
+            ).with_traceback(error.__traceback__) from error
+        if isinstance(cause, ConcreteError):
+            raise ConcreteError(
+                f"a tensor whose value is not known here (batched or captured) was stored in a NumPy array{line}; "
                 "make the array with adjoint.numpy (import adjoint.numpy as np), or join the parts with np.stack or np.concatenate"
             ).with_traceback(error.__traceback__) from error
         if "read-only" in str(error):
@@ -204,6 +215,38 @@ def like(x, g):
     return kind(cast(np.asarray(g), t.dtype)[()])
 
 
+def _is_array(x):
+    return isinstance(x, np.ndarray) and not is_tensor(x)
+
+
+def own(values, held=()):
+    """Plain arrays as they go out: the caller may write into each, and changes neither another one nor those `held`."""
+    seen = {id(_root(x)) for x in held}
+    out = []
+    for x in values:
+        if type(x) is np.ndarray:
+            root = _root(x)
+            if id(root) in seen or type(root) is not np.ndarray or not x.flags.writeable:
+                x = root = x.copy()
+            seen.add(id(root))
+        out.append(x)
+    return out
+
+
+def copied(values):
+    """Values as they go out while a recording still reads them: the caller may write into his own."""
+    return [x.copy() if type(x) is np.ndarray else x for x in values]
+
+
+def _root(x):
+    """What holds the memory of an array."""
+    if is_tensor(x) and x.trace is None:
+        x = x.value
+    while type(x) is np.ndarray and x.base is not None:
+        x = x.base
+    return x
+
+
 def result(x, as_tensor):
     """A value as it goes out: tensors for users of tensors, plain values for others."""
     if is_tensor(x):
@@ -259,4 +302,6 @@ def _has_nan(g):
             s = r.dot(r)
             return s != s and bool(np.isnan(r).any())
         return bool(np.isnan(g).any())
-    return not is_tensor(g) and bool(g != g)
+    if is_tensor(g):  # one transform further out: what it sees
+        return _has_nan(g.value) or (type(g.trace) is Dual and g.info is not None and _has_nan(g.info))
+    return type(g) is not Array and bool(g != g)

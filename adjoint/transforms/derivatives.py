@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import DTypeError, ShapeError, defined, where
-from ..core.op import is_plain
+from ..core.op import check_array, is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import FUNCTIONS, Tensor, is_tensor, make, untracked
 from ..core.tuples import spread
@@ -21,7 +21,7 @@ from ..traces.capture import Capture, capture
 from ..traces.forward import Dual
 from ..traces.graph import Graph
 from ..traces.reverse import Tape
-from .calling import Arguments, backprop, call, like, result, strip, wants_tensors
+from .calling import Arguments, backprop, call, copied, like, own, result, strip, wants_tensors
 
 
 def grad(f, argnums=0, has_aux=False):
@@ -187,7 +187,7 @@ def vjp(f, *xs, has_aux=False):
     aux = None
     if has_aux:
         y, aux = y
-        aux = tree.map(lambda leaf: result(strip(tape, leaf)[0], tensors), aux)
+        aux = tree.map(lambda leaf: result(copied([strip(tape, leaf)[0]])[0], tensors), aux)
     outs, structure = tree.flatten(y)
     values, nodes = _split(tape, outs)
     inputs = picked.leaves
@@ -198,7 +198,7 @@ def vjp(f, *xs, has_aux=False):
         cotangents = backprop(seeds)
         return picked.collect([like(x, cotangents.get(k)) for x, k in zip(inputs, serials, strict=True)])
 
-    y = tree.unflatten(structure, [result(v, tensors) for v in values])
+    y = tree.unflatten(structure, [result(v, tensors) for v in copied(values)])
     return (y, pull, aux) if has_aux else (y, pull)
 
 
@@ -247,6 +247,8 @@ def jvp(f, xs, ts):
     ]
     values, derivatives, structure = _forward(f, picked, tangents)
     tensors = wants_tensors(picked.leaves)
+    both = own([*values, *derivatives], [*picked.leaves, *tangents])
+    values, derivatives = both[: len(values)], both[len(values) :]
     y = tree.unflatten(structure, [result(v, tensors) for v in values])
     t = tree.unflatten(
         structure,
@@ -313,12 +315,12 @@ def linearize(f, *xs):
             for s, t_arg, x_leaves in _by_argument(picked, ts)
             for t, x in zip(tree.match(s, t_arg, "tangent"), x_leaves, strict=True)
         ]
-        out = graph.run(*flat, *graph.hidden)
+        out = own(graph.run(*flat, *graph.hidden), [*flat, *graph.hidden])
         return tree.unflatten(
             structure, [result(like(v, t), tensors) if is_plain(v, t) else t for v, t in zip(values, out, strict=True)]
         )
 
-    return tree.unflatten(structure, [result(v, tensors) for v in values]), push
+    return tree.unflatten(structure, [result(v, tensors) for v in copied(values)]), push
 
 
 def _linear_part(f, picked):
@@ -356,7 +358,6 @@ def _jacobian(f, argnums, mode, name, user):
     def jacobian_of_f(*args, **kwargs):
         picked = Arguments(name, user, argnums, args, kwargs)
         inputs = picked.leaves
-        sizes = [typeof(x).size for x in inputs]
         if mode == "rev":
             tape = Tape()
             leaves = [tape.leaf(x) for x in inputs]
@@ -368,11 +369,13 @@ def _jacobian(f, argnums, mode, name, user):
                 tape.close()
             blocks = _pull_all(values, nodes, serials, inputs)
         elif mode == "fwd":
-            blocks, values, structure = _push_all(f, picked, sizes)
+            blocks, values, structure = _push_all(f, picked)
         else:
             values, graph, structure = _linear_part(f, picked)
-            blocks = _from_linear(graph, values, inputs, sizes)
+            blocks = _from_linear(graph, values, inputs)
         tensors = wants_tensors(inputs)
+        blocks = own([b for row in blocks for b in row], inputs)
+        blocks = [blocks[i : i + len(inputs)] for i in range(0, len(blocks), len(inputs))]
         rows = [picked.collect([result(b, tensors) for b in row]) for row in blocks]
         return tree.unflatten(structure, rows)
 
@@ -400,9 +403,11 @@ def jacrev(f, argnums=0):
 
 
 def _unit_vectors(x):
-    """The unit vectors of x, as a batch."""
+    """The unit vectors of x, as a batch; of a complex x, then i times each."""
     kind = typeof(x)
-    return np.eye(kind.size, dtype=kind.dtype).reshape(kind.size, *kind.shape)
+    e = np.eye(kind.size, dtype=kind.dtype)
+    e = np.concatenate([e, 1j * e]) if kind.dtype.kind == "c" else e
+    return e.reshape(len(e), *kind.shape)
 
 
 def _batched(trace, value):
@@ -420,64 +425,86 @@ def _pull_all(values, nodes, serials, inputs):
     """All rows of the Jacobian at once: one batched walk for each result."""
     blocks = []
     for value, node in zip(values, nodes, strict=True):
-        n = typeof(value).size
-        trace = Batch(n)
-        seeds = [] if node is None else [(node, _batched(trace, _unit_vectors(value)))]
-        cotangents = backprop(seeds)
+        out = typeof(value)
+        units = _unit_vectors(value)
+        trace = Batch(len(units))
+        cotangents = backprop([] if node is None else [(node, _batched(trace, units))])
         trace.close()
         row = []
         for k, x in zip(serials, inputs, strict=True):
             kind = typeof(x)
             g = cotangents.get(k)
-            full = typeof(value).shape + kind.shape
-            g = np.zeros(full, kind.dtype) if g is None else np.reshape(cast(_unbatched(trace, g, n), kind.dtype), full)
-            row.append(g)
+            full = out.shape + kind.shape
+            dtype = np.result_type(out.dtype, kind.dtype) if out.dtype.kind == "c" else kind.dtype
+            if g is None:
+                row.append(np.zeros(full, dtype))
+                continue
+            g = _unbatched(trace, g, len(units))
+            if out.dtype.kind == "c":
+                g, gi = g[: out.size], g[out.size :]
+                # of a real x: Re J from 1, Im J from i; of a complex one the transpose is the conjugate
+                g = np.conjugate(_holomorphic(g, gi)) if kind.dtype.kind == "c" else g + 1j * gi
+            row.append(np.reshape(cast(g, dtype), full))
         blocks.append(row)
     return blocks
 
 
-def _unit_tangents(trace, inputs, sizes):
-    """All unit vectors of the inputs together, as a batch: one tangent an input."""
-    n = sum(sizes)
-    at = 0
+def _holomorphic(a, b):
+    """The derivative along 1, given that along i too: i times it where the function is holomorphic, else an error."""
+    if is_plain(a, b) and not np.allclose(b, 1j * a, rtol=1e-5, atol=1e-8, equal_nan=True):
+        raise DTypeError(
+            f"jacobian of a function from complex to complex that is not holomorphic{where()}: no complex matrix is its derivative; "
+            "take real and imaginary parts, or use ad.jvp and ad.vjp"
+        )
+    return a
+
+
+def _unit_tangents(inputs):
+    """All unit vectors of the inputs together, as one batch: (its size, one array an input)."""
+    blocks = [_unit_vectors(x) for x in inputs]
+    n = sum(map(len, blocks))
     tangents = []
-    for x, size in zip(inputs, sizes, strict=True):
-        kind = typeof(x)
-        t = np.zeros((n, size), kind.dtype)
-        t[at : at + size] = np.eye(size)
-        tangents.append(_batched(trace, t.reshape(n, *kind.shape)))
-        at += size
-    return tangents
+    at = 0
+    for block in blocks:
+        t = np.zeros((n, *block.shape[1:]), block.dtype)
+        t[at : at + len(block)] = block
+        at += len(block)
+        tangents.append(t)
+    return n, tangents
 
 
-def _push_all(f, picked, sizes):
+def _push_all(f, picked):
     """All columns of the Jacobian at once: one batched forward pass."""
-    inputs = picked.leaves
-    n = sum(sizes)
+    n, tangents = _unit_tangents(picked.leaves)
     trace = Batch(n)
-    values, ts, structure = _forward(f, picked, _unit_tangents(trace, inputs, sizes))
+    values, ts, structure = _forward(f, picked, [_batched(trace, t) for t in tangents])
     columns = [_unbatched(trace, t, n) for t in ts]
     trace.close()
-    return _columns(columns, values, inputs, sizes), values, structure
+    return _columns(columns, values, picked.leaves), values, structure
 
 
-def _columns(columns, values, inputs, sizes):
+def _columns(columns, values, inputs):
     blocks = []
     for column, value in zip(columns, values, strict=True):
         row = []
         at = 0
-        shape = typeof(value).shape
-        for x, size in zip(inputs, sizes, strict=True):
-            part = column[at : at + size]
-            at += size
-            row.append(np.reshape(np.moveaxis(part, 0, -1), shape + typeof(x).shape))
+        out = typeof(value)
+        for x in inputs:
+            kind = typeof(x)
+            part = column[at : at + kind.size]
+            at += kind.size
+            if kind.dtype.kind == "c":
+                along_i = column[at : at + kind.size]
+                at += kind.size
+                part = _holomorphic(part, along_i) if out.dtype.kind == "c" else part + 1j * along_i
+            row.append(np.reshape(np.moveaxis(part, 0, -1), out.shape + kind.shape))
         blocks.append(row)
     return blocks
 
 
-def _from_linear(graph, values, inputs, sizes):
+def _from_linear(graph, values, inputs):
     """The Jacobian from the linear part: forward or backward through it, whichever has fewer lanes."""
-    n = sum(sizes)
+    n, tangents = _unit_tangents(inputs)
     if sum(typeof(v).size for v in values) < n:
         tape = Tape()
         leaves = [tape.leaf(zeros_like(x)[()]) for x in inputs]
@@ -486,9 +513,9 @@ def _from_linear(graph, values, inputs, sizes):
         _, nodes = _split(tape, outs)
         return _pull_all(values, nodes, [t.info[0] for t in leaves], inputs)
     trace = Batch(n)
-    columns = [_unbatched(trace, t, n) for t in graph.run(*_unit_tangents(trace, inputs, sizes), *graph.hidden)]
+    columns = [_unbatched(trace, t, n) for t in graph.run(*(_batched(trace, t) for t in tangents), *graph.hidden)]
     trace.close()
-    return _columns(columns, values, inputs, sizes)
+    return _columns(columns, values, inputs)
 
 
 def hessian(f, argnums=0):
@@ -551,6 +578,9 @@ def vmap(f, in_axes=0, out_axes=0):
             )
         leaves, structure = tree.flatten(args)
         flat_axes = _broadcast_prefix(axes, args)
+        for x in leaves:
+            if type(x) is not np.ndarray and isinstance(x, np.ndarray) and not is_tensor(x):
+                check_array(x)
         size = _mapped_size(f, args, leaves, flat_axes)
         trace = Batch(size)
         inputs = [
@@ -561,17 +591,23 @@ def vmap(f, in_axes=0, out_axes=0):
             outs, out_structure = tree.flatten(y)
             for out in outs:
                 check_output(f, out)
-            values = [_unbatched(trace, strip_escaped(trace, out), size) for out in outs]
+            placed = _broadcast_prefix(out_axes, y)
+            values = [_placed(f, trace, strip_escaped(trace, out), a) for out, a in zip(outs, placed, strict=True)]
         finally:
             trace.close()
         tensors = wants_tensors(leaves)
-        placed = _broadcast_prefix(out_axes, y)
-        return tree.unflatten(
-            out_structure,
-            [result(v if a == 0 else np.moveaxis(v, 0, a), tensors) for v, a in zip(values, placed, strict=True)],
-        )
+        return tree.unflatten(out_structure, [result(v, tensors) for v in own(values, leaves)])
 
     return _named(mapped, f, "vmap")
+
+
+def _placed(f, trace, x, axis):
+    if axis is None:
+        if is_tensor(x) and x.trace is trace:
+            raise ShapeError(f"vmap of {defined(f)}: out_axes is None for a result that differs from lane to lane{where()}")
+        return x
+    x = _unbatched(trace, x, trace.size)
+    return x if axis == 0 else np.moveaxis(x, 0, axis)
 
 
 def strip_escaped(trace, x):
@@ -597,15 +633,16 @@ def _to_front(x, axis):
 
 def _broadcast_prefix(axes, args):
     """One axis a leaf: an axis given for a container holds for all its leaves."""
-    if axes is None or isinstance(axes, int):
+    if axes is None or isinstance(axes, (int, np.integer)):
         return [axes] * len(tree.flatten(args)[0])
-    if isinstance(axes, dict):
+    if isinstance(axes, dict) and isinstance(args, dict) and set(axes) == set(args):
         parts = [(axes[k], args[k]) for k in args]
-    elif isinstance(args, (tuple, list)) and not is_tensor(args) and len(axes) == len(args):
+    elif isinstance(axes, (tuple, list)) and isinstance(args, (tuple, list)) and len(axes) == len(args):
         parts = list(zip(axes, args, strict=True))
     else:
         raise ShapeError(
-            f"vmap: in_axes or out_axes {axes!r} does not fit the container {type(args).__name__}{where()}"
+            f"vmap: in_axes or out_axes {axes!r} does not fit {args if isinstance(args, dict) else type(args).__name__!s:.80}{where()}; "
+            "give an int, None, or a container of them with the same keys or length"
         )
     return [a for axis, arg in parts for a in _broadcast_prefix(axis, arg)]
 

@@ -101,11 +101,12 @@ def leaf_of(x):
 
 def get_grad(x):
     """The gradient that backward left: the live buffer. None before the first one where `requires_grad_()` was called."""
-    if leaf_of(x) is None:
+    leaf = leaf_of(x)
+    if leaf is None:
         raise UntrackedError(
             f"no gradient is attached to this tensor{where()}; call x.attach_grad() before computing with it"
         )
-    return x.gradient
+    return getattr(leaf.tensor(), "gradient", None)  # x may be a copy.copy() of the attached tensor
 
 
 def set_grad(x, value):
@@ -120,7 +121,7 @@ def zero_grad(x):
     """Set the attached gradient to zeros, in its buffer."""
     g = get_grad(x)
     if g is not None:
-        if g.trace is None and type(g.value) is np.ndarray:
+        if g.trace is None and type(g.value) is np.ndarray and g.value.flags.writeable:
             g.value[...] = 0
         else:
             x.gradient = make(np.zeros(x.shape, x.dtype), None, None)
@@ -194,6 +195,9 @@ def _store(leaf, g):
     elif buffer is None or buffer.trace is not None or type(buffer.value) is not np.ndarray:
         g = np.array(cast(np.asarray(g), kind.dtype))
         x.gradient = make(g, None, None) if buffer is None or leaf.mode == "write" else buffer + g
+    elif not buffer.value.flags.writeable:  # recorded as a constant of a graph that still reads it
+        g = np.array(cast(np.asarray(g), kind.dtype))
+        buffer.value = g if leaf.mode == "write" else buffer.value + g
     elif leaf.mode == "write":
         buffer.value[...] = cast(np.asarray(g), kind.dtype)
     else:

@@ -1,0 +1,3 @@
+"""autograd.misc: flatten, optimizers, fixed points."""
+
+from .flatten import flatten as flatten
