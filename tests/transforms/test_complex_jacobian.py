@@ -29,7 +29,7 @@ def test_two_holds_on_one_array():
     """Two graphs hold views of one large array; whichever goes first, all is writeable in the end."""
     for first in (0, 1):
         base = np.ones((2, 20_000))
-        pulls = [ad.vjp(lambda x, i=i: np.sum(x * base[i]), np.ones(20_000))[1] for i in (0, 1)]
+        pulls = [ad.vjp(lambda x, row=row: np.sum(x * row), np.ones(20_000))[1] for row in base]
         assert not base.flags.writeable
         del pulls[first]
         del pulls[:]

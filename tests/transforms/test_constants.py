@@ -82,6 +82,6 @@ def test_what_was_not_chosen_is_zero_to_second_order(second):
 @pytest.mark.parametrize("x", [-1e5, -800.0, -400.0, 400.0, 800.0, 1e200])
 @pytest.mark.parametrize("f", [np.tanh, lambda x: np.logaddexp(x, 0.0)], ids=["tanh", "logaddexp"])
 def test_second_derivatives_in_the_far_tails(f, x):
-    assert ad.grad(ad.grad(f))(x) == 0
-    assert ad.hessian(f)(x) == 0  # forward over reverse: no 0 * inf
-    assert ad.jacfwd(ad.jacfwd(f))(x) == 0
+    assert abs(ad.grad(ad.grad(f))(x)) < 1e-170
+    assert abs(ad.hessian(f)(x)) < 1e-170  # forward over reverse: no 0 * inf
+    assert abs(ad.jacfwd(ad.jacfwd(f))(x)) < 1e-170
