@@ -132,7 +132,9 @@ class Trace:
         return False
 
     def __call__(self, *args, **kwargs):
-        raise TypeError(f"x.trace() of a tensor{where()} is not the sum of its diagonal, as of an array; use np.trace(x)")
+        raise TypeError(
+            f"x.trace() of a tensor{where()} is not the sum of its diagonal, as of an array; use np.trace(x)"
+        )
 
     def escaped(self):
         raise EscapeError(
@@ -185,7 +187,9 @@ def check_array(a, what=""):
         )
     if kind is not np.ndarray:
         if issubclass(kind, np.matrix):
-            raise DTypeError(f"a numpy.matrix{what}{where()}, whose * is a matrix product, is not supported; use np.asarray(a) and @")
+            raise DTypeError(
+                f"a numpy.matrix{what}{where()}, whose * is a matrix product, is not supported; use np.asarray(a) and @"
+            )
         if hasattr(kind, "mask"):
             raise DTypeError(
                 f"a masked array{what}{where()} is not supported: its mask would be lost; "

@@ -39,7 +39,9 @@ class Tensor:
                 )
             data = data.value
         if hasattr(type(data), "mask"):
-            raise DTypeError(f"a tensor of a masked array{where()} would lose the mask; fill it first, data.filled(0.0)")
+            raise DTypeError(
+                f"a tensor of a masked array{where()} would lose the mask; fill it first, data.filled(0.0)"
+            )
         self.value = np.array(data, dtype=dtype)
         self.trace = None
         self.info = BIRTHS[0]

@@ -9,7 +9,7 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.tensor import Flat, Tensor, concrete, update
 from ..core.types import typeof
-from .kinds import as_array, elementwise, general, implements, linear, no_out, weakly, zero_of
+from .kinds import as_array, elementwise, general, implements, linear, no_out, strong_mul, weakly, zero_of
 
 add = elementwise("add", operator.add, 1, 1, ufunc=np.add, wrap_scalars=True)
 subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract, wrap_scalars=True)
@@ -36,7 +36,8 @@ def _power_by_base(_y, a, b):
         if b < 1:  # Python refuses 0.0 ** -0.5; NumPy's is inf
             return a * 0.0 if b == 0 else b * np.add(zero_of(a), a) ** (b - 1)
         return 2 * a if b == 2 else b * a ** (b - 1)
-    return b * np.power(a, np.where(b == 0, 1.0, b - 1))
+    # the mixed second derivative at b = 0 is 1 / a, so only 0^-1 is replaced
+    return strong_mul(b, np.power(a, np.where(np.equal(b, 0) & np.equal(a, 0), 1.0, b - 1)))
 
 
 def _power_by_exponent(y, a, b):

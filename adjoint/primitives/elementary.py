@@ -9,7 +9,7 @@ import numpy as np
 from ..core.tensor import UFUNCS
 from ..core.types import typeof
 from .activation import sigmoid
-from .kinds import elementwise
+from .kinds import elementwise, zero_of
 
 exp = elementwise("exp", np.exp, lambda y, _x: y, pulls=(lambda g, node: g * node[3], None))
 exp2 = elementwise("exp2", np.exp2, lambda y, _x: y * math.log(2.0))
@@ -57,8 +57,9 @@ rad2deg = elementwise("rad2deg", np.rad2deg, 180 / np.pi)
 
 
 def _over(a, y):
-    # a / y, and 0 where y is 0
-    return a / np.where(np.equal(y, 0), 1, y)
+    # a / y, and 0 where y is 0, to every order
+    zero = np.equal(y, 0)
+    return np.where(zero, zero_of(y), a / np.where(zero, 1, y))
 
 
 hypot = elementwise("hypot", np.hypot, lambda y, a, _b: _over(a, y), lambda y, _a, b: _over(b, y))
@@ -76,12 +77,8 @@ def _share2(a, b):
     return 1 / (1 + np.exp2(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
 
 
-logaddexp = elementwise(
-    "logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b), lambda _y, a, b: _share(b, a)
-)
-logaddexp2 = elementwise(
-    "logaddexp2", np.logaddexp2, lambda _y, a, b: _share2(a, b), lambda _y, a, b: _share2(b, a)
-)
+logaddexp = elementwise("logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b), lambda _y, a, b: _share(b, a))
+logaddexp2 = elementwise("logaddexp2", np.logaddexp2, lambda _y, a, b: _share2(a, b), lambda _y, a, b: _share2(b, a))
 ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None,
                     sample=lambda rng: [((rng.normal(size=3), rng.integers(-3, 3, 3)), {}), ((rng.normal(size=3), 2), {})])  # fmt: skip
 copysign = elementwise(

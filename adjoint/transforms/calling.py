@@ -34,7 +34,9 @@ class Arguments:
         for key in (argnums,) if self.single else argnums:
             arg, key = self._argument(name, f, key)
             if key in self.keys:
-                raise DTypeError(f"{name} of {defined(f)}: argnums {argnums!r} names argument {self._label(f, key)} twice{where()}")
+                raise DTypeError(
+                    f"{name} of {defined(f)}: argnums {argnums!r} names argument {self._label(f, key)} twice{where()}"
+                )
             self.keys.append(key)
             kind = type(arg)
             if kind is float or (kind is np.ndarray and arg.dtype.kind == "f"):  # most of them

@@ -604,7 +604,9 @@ def vmap(f, in_axes=0, out_axes=0):
 def _placed(f, trace, x, axis):
     if axis is None:
         if is_tensor(x) and x.trace is trace:
-            raise ShapeError(f"vmap of {defined(f)}: out_axes is None for a result that differs from lane to lane{where()}")
+            raise ShapeError(
+                f"vmap of {defined(f)}: out_axes is None for a result that differs from lane to lane{where()}"
+            )
         return x
     x = _unbatched(trace, x, trace.size)
     return x if axis == 0 else np.moveaxis(x, 0, axis)

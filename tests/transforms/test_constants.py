@@ -79,9 +79,19 @@ def test_what_was_not_chosen_is_zero_to_second_order(second):
     h = second(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)))
     assert h(np.array([0.0, 4.0])).tolist() == [[0.0, 0.0], [0.0, -0.03125]]
 
+
 @pytest.mark.parametrize("x", [-1e5, -800.0, -400.0, 400.0, 800.0, 1e200])
 @pytest.mark.parametrize("f", [np.tanh, lambda x: np.logaddexp(x, 0.0)], ids=["tanh", "logaddexp"])
 def test_second_derivatives_in_the_far_tails(f, x):
     assert abs(ad.grad(ad.grad(f))(x)) < 1e-170
     assert abs(ad.hessian(f)(x)) < 1e-170  # forward over reverse: no 0 * inf
     assert abs(ad.jacfwd(ad.jacfwd(f))(x)) < 1e-170
+
+
+@pytest.mark.parametrize("second", [ad.hessian, lambda f: ad.jacrev(ad.grad(f)), lambda f: ad.jacfwd(ad.jacfwd(f))])
+def test_second_derivatives_of_powers_and_hypot(second):
+    power = second(lambda v: v[0] ** v[1])
+    log2 = np.log(2.0)
+    assert np.allclose(power(np.array([2.0, 0.0])), [[0.0, 0.5], [0.5, log2**2]])
+    assert np.allclose(power(np.array([0.0, 2.0])), [[2.0, 0.0], [0.0, 0.0]])
+    assert (second(lambda v: np.hypot(v[0], v[1]))(np.zeros(2)) == 0).all()
