@@ -54,7 +54,13 @@ class Tensor:
 
     @property  # type: ignore[misc]
     def __class__(self):
-        # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch; type(t) stays honest.
+        # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch, and isinstance(t, float) where
+        # the value is a Python float; type(t) stays honest.
+        v = self.value
+        while type(v) is Flat or type(v) is Tensor:
+            v = v.value
+        if type(v) is float or (type(v) is Array and v.weak and v.dtype.kind == "f"):
+            return float
         return np.ndarray
 
     @property

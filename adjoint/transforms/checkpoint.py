@@ -2,11 +2,13 @@
 
 import functools
 
+import numpy as np
+
 from ..core import tree
-from ..core.errors import EscapeError, defined, where
+from ..core.errors import EscapeError, MutationError, defined, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
-from ..core.tensor import is_tensor, make
+from ..core.tensor import is_tensor, make, peek
 from ..core.tuples import Parts, items, spread
 from ..core.types import Tuple
 from ..traces.batch import Batch
@@ -14,6 +16,17 @@ from ..traces.capture import capture
 from ..traces.forward import Dual
 from ..traces.reverse import Tape, walk
 from .calling import strip
+
+
+def _check_same(f, outs, before):
+    """Raise unless running f again gave the values of the first run."""
+    for a, b in zip(outs, before, strict=True):
+        (known_a, a), (known_b, b) = peek(a), peek(b)
+        if known_a and known_b and not np.array_equal(a, b, equal_nan=True):
+            raise MutationError(
+                f"the checkpointed function {defined(f)} gave another value when it was run again for the backward pass{where()}: "
+                "it reads something that has changed (an array, a random generator); pass that as an argument"
+            )
 
 
 def checkpoint(f):
@@ -48,12 +61,13 @@ def checkpoint(f):
                     )
             return tuple(y.value if is_tensor(y) and y.trace is None else y for y in outs)
 
-        def vjp(wants, g, _y, *leaves):
+        def vjp(wants, g, y, *leaves):
             tape = Tape()
             inputs = [tape.leaf(x) if w else frozen(x) for x, w in zip(leaves, wants, strict=True)]
             serials = [x.info[0] if w else None for x, w in zip(inputs, wants, strict=True)]
             outs = run(*inputs)
             tape.close()
+            _check_same(f, outs, items(y))
             parts = g.parts if type(g) is Parts else items(g)
             seeds = []
             for y, e in zip(outs, parts, strict=True):
