@@ -301,7 +301,7 @@ WRITE: list = []  # (t[index] = v, t op= v), filled by primitives.write
 BIRTHS = [0]  # how many traces were born: an untracked tensor keeps the number it saw
 
 
-def update(t, result, name):
+def update(t, result):
     """What `t += v` means: a write; for a scalar, binding the name anew, as in Python."""
     return WRITE[1](t, result)
 

@@ -122,7 +122,7 @@ def _methods():
         "rshift": np.right_shift,
         "floordiv": np.floor_divide,
     }.items():
-        found[f"__i{name}__"] = lambda a, b, f=f, name=name: update(a, f(a, b), f"__i{name}__")
+        found[f"__i{name}__"] = lambda a, b, f=f: update(a, f(a, b))
     return found
 
 
@@ -257,7 +257,7 @@ def _at(ufunc):
     def write(a, indices, b=None):
         if is_tensor(a) and b is not None and ufunc in (np.add, np.subtract):
             b = as_array(b)
-            update(a, index_add(a, indices, b if ufunc is np.add else np.negative(b)), "__iadd__")
+            update(a, index_add(a, indices, b if ufunc is np.add else np.negative(b)))
             return
         raise MutationError(
             f"np.{ufunc.__name__}.at writes into its first argument, which "

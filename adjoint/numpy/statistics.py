@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from ..core.errors import MissingRuleError
-from ..core.errors import where as at
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import concrete, is_tensor, untracked
 from ..core.types import typeof
 from ..primitives.index import index_add
 from ..primitives.kinds import as_array, implements, no_out
-from ..primitives.sort import _METHODS, _as_places, _keep
+from ..primitives.sort import _METHODS, _as_places, _keep, check_quantile
 from ..primitives.sort import axes_from_end as _axes
 from ..primitives.take import take
 
@@ -113,13 +111,7 @@ def nanquantile(
     a, q = as_array(a), as_array(q)
     if is_plain(a, q):
         return np.nanquantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-    if weights is not None or method not in _METHODS:
-        what = f"method={method!r}" if weights is None else "weights="
-        raise MissingRuleError(
-            f"nanquantile(..., {what}) of a tensor is not supported{at()}; the methods are {', '.join(_METHODS)}"
-        )
-    if is_plain(q) and not (np.greater_equal(q, 0) & np.less_equal(q, 1)).all():
-        raise ValueError("Quantiles must be in the range [0, 1]")
+    check_quantile("nanquantile", q, method, weights)
     lines, n, axes, rank = _counted_lines(a, axis)
     dtype = typeof(lines).dtype
     k = len(shape_of(q))

@@ -233,7 +233,7 @@ def _install():
     }.items():  # fmt: skip
         setattr(Tensor, f"__{name}__", f)
         setattr(Tensor, f"__r{name}__", f if name in ("add", "mul") else _reflected(f))
-        setattr(Tensor, f"__i{name}__", _in_place(f, name))
+        setattr(Tensor, f"__i{name}__", _in_place(f))
     Tensor.__neg__ = negative
     Tensor.__pos__ = positive
     Tensor.__abs__ = absolute
@@ -249,9 +249,9 @@ def _reflected(f):
     return reflected
 
 
-def _in_place(f, name):
+def _in_place(f):
     def in_place(a, b):
-        return update(a, f(a, b), f"__i{name}__")
+        return update(a, f(a, b))
 
     return in_place
 

@@ -574,7 +574,7 @@ def _install():
         UFUNC_METHODS[ufunc, "outer"] = _ufunc_outer(ufunc)
     Tensor.__matmul__ = matmul
     Tensor.__rmatmul__ = lambda b, a: matmul(a, b)
-    Tensor.__imatmul__ = lambda a, b: update(a, matmul(a, b), "__imatmul__")
+    Tensor.__imatmul__ = lambda a, b: update(a, matmul(a, b))
     Tensor.dot = dot
 
 

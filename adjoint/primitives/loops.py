@@ -294,7 +294,7 @@ def _while_vjp(wants, g, saved, *_args, cond, body, n):
     backward, needs, state_wants, constant_wants, constants, emitted, residuals = saved
     parts = g.parts if type(g) is Parts else items(g)
     types = [v.type for v in body.outputs]
-    gs = [zeros(strong(t)) if e is None else e for e, t in zip(parts, types[:n], strict=False) if floats(t)]
+    gs = cotangents_of(parts[:n], types[:n])
     g_emitted = [
         zeros_of(s) if e is None else e for e, s, t in zip(parts[n:], emitted, types[n:], strict=True) if floats(t)
     ]
@@ -547,7 +547,7 @@ def _scan_vjp(wants, g, saved, *_args, body, n, m, reverse, length):
     backward, needs, carry_wants, rest_wants, constants, ys, residuals = saved
     parts = g.parts if type(g) is Parts else items(g)
     types = [v.type for v in body.outputs]
-    gs = [zeros(strong(t)) if e is None else e for e, t in zip(parts, types[:n], strict=False) if floats(t)]
+    gs = cotangents_of(parts[:n], types[:n])
     g_ys = [
         (zeros_of(y) if length is None or type(t) is not Array else zeros(_stacked(t, length))) if e is None else e
         for e, y, t in zip(parts[n:], ys, types[n:], strict=True)

@@ -234,6 +234,17 @@ _METHODS = {
 }
 
 
+def check_quantile(name, q, method, weights):
+    """Raise for what a quantile of a tensor cannot be asked."""
+    if weights is not None or method not in _METHODS:
+        what = f"method={method!r}" if weights is None else "weights="
+        raise MissingRuleError(
+            f"{name}(..., {what}) of a tensor is not supported{at()}; the methods are {', '.join(_METHODS)}"
+        )
+    if is_plain(q) and not (np.greater_equal(q, 0) & np.less_equal(q, 1)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]")
+
+
 @implements(np.quantile)
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th quantiles along axes, between the sorted values; differentiable in a, and in q. As `numpy.quantile`."""
@@ -241,13 +252,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     a, q = as_array(a), as_array(q)
     if is_plain(a, q):
         return np.quantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-    if weights is not None or method not in _METHODS:
-        what = f"method={method!r}" if weights is None else "weights="
-        raise MissingRuleError(
-            f"quantile(..., {what}) of a tensor is not supported{at()}; the methods are {', '.join(_METHODS)}"
-        )
-    if is_plain(q) and not (np.greater_equal(q, 0) & np.less_equal(q, 1)).all():
-        raise ValueError("Quantiles must be in the range [0, 1]")
+    check_quantile("quantile", q, method, weights)
     lines, axes, rank = _sorted_lines(a, axis)
     n = shape_of(lines)[-1]
     dtype = typeof(lines).dtype

@@ -11,6 +11,7 @@ living views of the root are derived from it anew, so that reading costs nothing
 The way back of a write sets the cotangent to 0 at the index, in place where the walk owns it: n writes cost n writes.
 """
 
+import math
 import sys
 
 import numpy as np
@@ -252,15 +253,21 @@ def _zero(g, node):
         gv = w[index]
         if type(gv) is _ndarray and gv.base is not None:
             gv = gv.copy()
-        if _has_arrays(index) and kept.shape:
-            # of entries written twice the last one stays: each writes its number, and looks whether it finds it
-            number = np.arange(np.size(gv)).reshape(np.shape(gv))
-            left = np.zeros(w.shape, np.intp)
-            left[index] = number
-            gv = np.where(left[index] == number, gv, 0)
-        gv = unbroadcast(_drop_axes(gv, kept), kept)
+        gv = _of_v(gv, w.shape, index, kept)
     w[index] = 0
     return gv
+
+
+def _of_v(gv, shape, index, kept):
+    """The cotangent of v from that of the entries written, of an array of this shape."""
+    if _has_arrays(index) and kept.shape:
+        # of entries written twice the last one stays: each writes its number, and looks whether it finds it
+        have = np.shape(gv)
+        number = np.arange(math.prod(have)).reshape(have)
+        left = np.zeros(shape, np.intp)
+        left[index] = number
+        gv = np.where(left[index] == number, gv, 0)
+    return unbroadcast(_drop_axes(gv, kept), kept)
 
 
 def _drop_axes(gv, kept):
@@ -309,13 +316,7 @@ class _Rule:
         if self.root:
             out.append(cast(_set_through(g, path, index, 0.0), whole.dtype))
         if self.v:
-            gv = getitem(inner, index)
-            if _has_arrays(index) and kept.shape:
-                number = np.arange(int(np.prod(np.shape(gv)))).reshape(np.shape(gv))
-                left = np.zeros(np.shape(inner), np.intp)
-                left[index] = number
-                gv = np.where(left[index] == number, gv, 0)
-            out.append(unbroadcast(_drop_axes(gv, kept), kept))
+            out.append(_of_v(getitem(inner, index), np.shape(inner), index, kept))
         out += [None] * (4 - len(out))
         return tuple(out)
 
