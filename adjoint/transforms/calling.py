@@ -3,13 +3,15 @@
 What goes out has the kind that came in: Python floats, NumPy scalars, arrays, tensors; in the user's containers.
 """
 
+import functools
+
 import numpy as np
 
 from ..core import tree
 from ..core.config import config
 from ..core.errors import AdjointError, ConcreteError, DTypeError, LeakError, MutationError, ShapeError, defined, where
 from ..core.op import check_array
-from ..core.tensor import is_tensor, untracked
+from ..core.tensor import Tensor, is_tensor, untracked
 from ..core.types import Array, typeof
 from ..primitives.kinds import cast, zeros_like
 from ..traces.forward import Dual
@@ -307,3 +309,28 @@ def _has_nan(g):
     if is_tensor(g):  # one transform further out: what it sees
         return _has_nan(g.value) or (type(g.trace) is Dual and g.info is not None and _has_nan(g.info))
     return type(g) is not Array and bool(g != g)
+
+
+def named(wrapper, f, what):
+    """The wrapper with f's name and signature, and a docstring that says what it is of f."""
+    try:
+        functools.update_wrapper(wrapper, f)
+    except (AttributeError, TypeError):
+        pass
+    wrapper.__doc__ = f"The {what} of {getattr(f, '__name__', f)}.\n\n{getattr(f, '__doc__', None) or ''}"
+    return wrapper
+
+
+def described(y):
+    """What a function returned, in a few words for a message."""
+    if type(y) in (tuple, list, dict):
+        return f"a {type(y).__name__} of {len(y)}"
+    try:
+        return f"{typeof(y)}"
+    except TypeError:
+        return repr(y)[:60]
+
+
+def without_handle(x):
+    """The value in an untracked tensor; all else as it is."""
+    return x.value if type(x) is Tensor and x.trace is None else x

@@ -1,0 +1,135 @@
+"""vmap: a function of one lane, run on all lanes at once by a Batch."""
+
+import numpy as np
+
+from ..core import tree
+from ..core.errors import DTypeError, ShapeError, defined, where
+from ..core.op import check_array, is_plain
+from ..core.op import shape as shape_of
+from ..core.tensor import is_tensor, make
+from ..core.tuples import spread
+from ..core.types import typeof
+from ..traces.batch import Batch
+from .calling import call, described, named, own, result, wants_tensors, without_handle
+
+
+def vmap(f, in_axes=0, out_axes=0):
+    """Map f over an axis of its arguments, all lanes at once.
+
+    in_axes: the axis of each argument that is mapped: an int for all, or a tuple with one entry an argument (an int,
+    None for an argument that is the same in every lane, or a container of these). out_axes: where the mapped axis goes
+    in the result. Inside, f sees one lane. A decision on a mapped value (`if x > 0`) raises: use ad.cond, np.where.
+
+    >>> import numpy as np, adjoint as ad
+    >>> ad.vmap(ad.grad(lambda x: np.sum(x ** 2)))(np.arange(6.0).reshape(3, 2))  # per-sample gradients
+    array([[ 0.,  2.],
+           [ 4.,  6.],
+           [ 8., 10.]])
+    """
+
+    def mapped(*args, **kwargs):
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ShapeError(
+                f"vmap of {defined(f)}: in_axes has {len(axes)} entries for {len(args)} arguments{where()}"
+            )
+        leaves, structure = tree.flatten(args)
+        flat_axes = _broadcast_prefix(axes, args)
+        for x in leaves:
+            if type(x) is not np.ndarray and isinstance(x, np.ndarray) and not is_tensor(x):
+                check_array(x)
+        size = _mapped_size(f, args, leaves, flat_axes)
+        trace = Batch(size)
+        inputs = [
+            x if a is None else batched(trace, _to_front(without_handle(x), a))
+            for x, a in zip(leaves, flat_axes, strict=True)
+        ]
+        try:
+            y = call(f, tree.unflatten(structure, inputs), kwargs)
+            outs, out_structure = tree.flatten(y)
+            for out in outs:
+                check_output(f, out)
+            placed = _broadcast_prefix(out_axes, y)
+            values = [_placed(f, trace, strip_escaped(trace, out), a) for out, a in zip(outs, placed, strict=True)]
+        finally:
+            trace.close()
+        tensors = wants_tensors(leaves)
+        return tree.unflatten(out_structure, [result(v, tensors) for v in own(values, leaves)])
+
+    return named(mapped, f, "vmap")
+
+
+def _placed(f, trace, x, axis):
+    if axis is None:
+        if is_tensor(x) and x.trace is trace:
+            raise ShapeError(
+                f"vmap of {defined(f)}: out_axes is None for a result that differs from lane to lane{where()}"
+            )
+        return x
+    x = unbatched(trace, x, trace.size)
+    return x if axis == 0 else np.moveaxis(x, 0, axis)
+
+
+def strip_escaped(trace, x):
+    if is_tensor(x) and x.trace is not None and x.trace is not trace and x.trace.ended:
+        x.trace.escaped()
+    return x
+
+
+def check_output(f, y):
+    try:
+        typeof(y)
+    except TypeError:
+        raise DTypeError(
+            f"vmap of {defined(f)}: the result holds {described(y)}, which is no array or number{where()}"
+        ) from None
+
+
+def _to_front(x, axis):
+    if isinstance(x, (int, float, complex)) and is_plain(x):
+        raise ShapeError(f"vmap over a Python number{where()}; give it in_axes=None")
+    return x if axis == 0 else np.moveaxis(x, axis, 0)
+
+
+def _broadcast_prefix(axes, args):
+    """One axis a leaf: an axis given for a container holds for all its leaves."""
+    if axes is None or isinstance(axes, (int, np.integer)):
+        return [axes] * len(tree.flatten(args)[0])
+    if isinstance(axes, dict) and isinstance(args, dict) and set(axes) == set(args):
+        parts = [(axes[k], args[k]) for k in args]
+    elif isinstance(axes, (tuple, list)) and isinstance(args, (tuple, list)) and len(axes) == len(args):
+        parts = list(zip(axes, args, strict=True))
+    else:
+        raise ShapeError(
+            f"vmap: in_axes or out_axes {axes!r} does not fit {args if isinstance(args, dict) else type(args).__name__!s:.80}{where()}; "
+            "give an int, None, or a container of them with the same keys or length"
+        )
+    return [a for axis, arg in parts for a in _broadcast_prefix(axis, arg)]
+
+
+def _mapped_size(f, args, leaves, axes):
+    sizes = {}
+    for n, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
+        if axis is None:
+            continue
+        shape = shape_of(x)
+        if not -len(shape) <= axis < len(shape):
+            raise ShapeError(
+                f"vmap of {defined(f)}: input {n} has shape {shape} and no axis {axis}{where()}; give it in_axes=None?"
+            )
+        sizes.setdefault(shape[axis], n)
+    if len(sizes) != 1:
+        what = "no argument is mapped" if not sizes else f"the mapped axes have different sizes: {sorted(sizes)}"
+        raise ShapeError(f"vmap of {defined(f)}: {what}{where()}")
+    return next(iter(sizes))
+
+
+def batched(trace, value):
+    return make(value, trace, None)
+
+
+def unbatched(trace, x, size):
+    """The batch behind a value that a Batch made, or one repeated."""
+    if is_tensor(x) and x.trace is trace:
+        return x.value
+    return spread(size, x)
