@@ -40,10 +40,14 @@ from .views import trace as _trace  # the debug ladder listens from the start
 __all__ = [
     "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian",
     "hvp", "vmap", "graph", "checkpoint", "custom_rule", "stop_gradient", "cond", "while_loop", "scan", "check_grads",
-    "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "show", "plot", "numpy", "ops",
+    "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "show", "plot", "blame", "numpy", "ops",
 ]  # fmt: skip
 
-_LAZY = {"show": "views.show", "plot": "views.plot"}  # name -> where it is; looked up when first used
+_LAZY = {
+    "show": "views.show",
+    "plot": "views.plot",
+    "blame": "views.nan",
+}  # name -> where it is; looked up when first used
 _DTYPES = (  # as NumPy's, for code that writes adjoint.float32
     "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "complex64", "complex128",

@@ -11,13 +11,25 @@ from ..core.types import typeof
 from .activation import sigmoid
 from .kinds import elementwise, zero_of
 
+
+def _inverse(x):
+    # of a Python float, or a tensor of one, Python's own division by zero is an error and not infinity
+    return np.reciprocal(x) if type(x) is not np.float64 and isinstance(x, float) else 1 / x
+
+
 exp = elementwise("exp", np.exp, lambda y, _x: y, pulls=(lambda g, node: g * node[3], None))
 exp2 = elementwise("exp2", np.exp2, lambda y, _x: y * math.log(2.0))
 expm1 = elementwise("expm1", np.expm1, lambda _y, x: np.exp(x))
-log = elementwise("log", np.log, lambda _y, x: 1 / x, domain=((0.2, 3),), pulls=(lambda g, node: g / node[4], None))
-log2 = elementwise("log2", np.log2, lambda _y, x: 1 / (x * math.log(2.0)), domain=((0.2, 3),))
-log10 = elementwise("log10", np.log10, lambda _y, x: 1 / (x * math.log(10.0)), domain=((0.2, 3),))
-log1p = elementwise("log1p", np.log1p, lambda _y, x: 1 / (1 + x), domain=((-0.5, 3),))
+log = elementwise(
+    "log",
+    np.log,
+    lambda _y, x: _inverse(x),
+    domain=((0.2, 3),),
+    pulls=(lambda g, node: np.divide(g, node[4]) if type(g) is float else g / node[4], None),
+)
+log2 = elementwise("log2", np.log2, lambda _y, x: _inverse(x * math.log(2.0)), domain=((0.2, 3),))
+log10 = elementwise("log10", np.log10, lambda _y, x: _inverse(x * math.log(10.0)), domain=((0.2, 3),))
+log1p = elementwise("log1p", np.log1p, lambda _y, x: _inverse(1 + x), domain=((-0.5, 3),))
 sqrt = elementwise("sqrt", np.sqrt, lambda y, _x: 0.5 / y, domain=((0.2, 3),))
 cbrt = elementwise("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), domain=((0.2, 3),))
 square = elementwise("square", np.square, lambda _y, x: 2 * x)
@@ -51,7 +63,7 @@ cosh = elementwise("cosh", np.cosh, lambda _y, x: np.sinh(x))
 tanh = elementwise("tanh", np.tanh, _sech2, pulls=(_tanh_back, None))
 arcsinh = elementwise("arcsinh", np.arcsinh, lambda _y, x: 1 / np.sqrt(1 + x * x))
 arccosh = elementwise("arccosh", np.arccosh, lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=((1.5, 3),))
-arctanh = elementwise("arctanh", np.arctanh, lambda _y, x: 1 / ((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
+arctanh = elementwise("arctanh", np.arctanh, lambda _y, x: _inverse((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
 deg2rad = elementwise("deg2rad", np.deg2rad, np.pi / 180)
 rad2deg = elementwise("rad2deg", np.rad2deg, 180 / np.pi)
 

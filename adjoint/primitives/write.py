@@ -76,8 +76,8 @@ def _write_one(t, index, v):
 def update(t, result):
     """t op= v, where `result` is t op v; returns what the name is bound to."""
     shape = t.shape
-    if not shape and (t.trace is not None and type(t.value) is not _ndarray):
-        if not t.trace.write(t, ..., result):
+    if not shape and type(t.value) is not _ndarray:
+        if t.trace is None or not t.trace.write(t, ..., result):
             return result  # a scalar: Python binds the name anew
         return t
     if np.shape(result) != shape:
@@ -90,7 +90,9 @@ def update(t, result):
 
 
 def _write_untracked(root, path, index, v):
-    if not root.value.flags.writeable:
+    if type(root.value) is not _ndarray:
+        root.value = np.array(root.value)  # NumPy's scalars cannot be written into; a tensor can
+    elif not root.value.flags.writeable:
         root.value = root.value.copy()  # locked for a backward pass that will read it
         _refresh(root)
     w = root.value
@@ -146,7 +148,8 @@ def _plain(root, v):
         return False
     if root.trace is None:
         return type(v.trace) is Tape
-    return type(root) is Flat and (not is_tracked(v) or v.trace is root.trace)
+    # a recorder, a subclass of Tape, notes what it is asked to process: for it the write is an op
+    return type(root) is Flat and type(root.trace) is Tape and (not is_tracked(v) or v.trace is root.trace)
 
 
 def _write_plain(root, path, index, v):

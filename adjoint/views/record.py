@@ -248,14 +248,31 @@ class Recorder(reverse.Tape):
         self.events = []
 
     def process(self, op, args, params):
+        noted = [self._now(a) for a in args]  # now: a later write moves a tensor on to another node
         y = super().process(op, args, params)
         frame = user_frame()
-        self.events.append((op, args, params, y, (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)))
+        line = (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)
+        self.events.append((op, noted, params, self._now(y), line))
         return y
+
+    def _now(self, x):
+        """(node, value) of an argument or a result; the node is None where this tape does not follow it."""
+        if is_tensor(x) and (x.trace is self or x.trace is None):
+            return (x.info if x.trace is self else None), x.value
+        return None, x
 
 
 def of_function(f, args, kwargs):
     """Run f once, and the Record of it. Floating-point numbers and arrays among the arguments are its inputs."""
+    rows, outputs, real, error = run(f, args, kwargs)
+    if error is not None:
+        raise error
+    title = getattr(f, "__name__", type(f).__name__)
+    return Record(title, rows, outputs, _what(rows, outputs) if real else "", (f, args, kwargs))
+
+
+def run(f, args, kwargs):
+    """Run f once on recorded inputs: (rows, which of them are results, whether those are real, the error f raised)."""
     tape = Recorder()
     inputs = []
     names = []
@@ -280,43 +297,47 @@ def of_function(f, args, kwargs):
             return y
 
         replaced.append(tree.map(named, x))
+    starts = [(t.value, t.info) for t in inputs]  # now: f may write into its arguments
+    result = error = None
     reverse.slow_down(1)  # the fast path does not ask `process`
     try:
         result = call(f, replaced[: len(args)], dict(zip(kwargs, replaced[len(args) :], strict=True)))
+    except Exception as e:
+        error = e
     finally:
         reverse.slow_down(-1)
         tape.close()
-    rows = [Row(None, name, type=typeof(t), value=t.value, node=t.info) for name, t in zip(names, inputs, strict=True)]
-    index = {t.info[0]: i for i, t in enumerate(inputs)}  # serial -> row
-    plain = {}  # id of an array without derivative -> row
-    for op, args_, params, y, (file, lineno) in tape.events:
-        row_args = []
-        for a in args_:
-            if is_tensor(a) and a.trace is tape:
-                row_args.append((index[a.info[0]], a.value))
-            else:
-                row_args.append((plain.get(id(a)), a))
-        tracked = is_tensor(y) and y.trace is tape
-        value = y.value if tracked or (is_tensor(y) and y.trace is None) else y
-        row = Row(op, op.name, row_args, params, typeof(y), value, y.info if tracked else None)
-        row.file, row.lineno = file, lineno
-        row.where = f"{os.path.basename(file)}:{lineno}" if file else ""
-        if tracked:
-            index[y.info[0]] = len(rows)
-        elif type(value) in (np.ndarray, np.float64):
-            plain[id(value)] = len(rows)
-        rows.append(row)
-    tape.events = []  # they hold tensors, which hold the tape
+    rows = [
+        Row(None, name, type=typeof(value), value=value, node=node)
+        for name, (value, node) in zip(names, starts, strict=True)
+    ]
+    index = _add_events(rows, tape)
     outputs = []
     real = True
-    for y in tree.flatten(result)[0]:
+    for y in tree.flatten(result)[0] if error is None else ():
         value, node = strip(tape, y)
         if node is not None:
             outputs.append(index[node[0]])
             real = real and type(rows[outputs[-1]].type) is Array and rows[outputs[-1]].type.dtype.kind == "f"
-    outputs = list(dict.fromkeys(outputs))
-    title = getattr(f, "__name__", type(f).__name__)
-    return Record(title, rows, outputs, _what(rows, outputs) if real else "", (f, args, kwargs))
+    return rows, list(dict.fromkeys(outputs)), real, error
+
+
+def _add_events(rows, tape):
+    """A row for each op that the recorder noted: {serial of a node: index of its row}."""
+    index = {row.node[0]: i for i, row in enumerate(rows)}
+    plain = {}  # id of an array without derivative -> row
+    for op, args, params, (node, value), (file, lineno) in tape.events:
+        row_args = [(plain.get(id(a)) if n is None else index[n[0]], a) for n, a in args]
+        row = Row(op, op.name, row_args, params, typeof(value), value, node)
+        row.file, row.lineno = file, lineno
+        row.where = f"{os.path.basename(file)}:{lineno}" if file else ""
+        if node is not None:
+            index[node[0]] = len(rows)
+        elif type(value) in (np.ndarray, np.float64):
+            plain[id(value)] = len(rows)
+        rows.append(row)
+    tape.events = []  # they hold tensors, which hold the tape
+    return index
 
 
 def floating(x):
@@ -351,10 +372,19 @@ def _names(f, n):
 
 def of_tensor(x):
     """The Record of the graph behind a tensor. Values that were not kept are computed again from those that were."""
+    rows = behind(x, "show")
+    last = len(rows) - 1
+    kind = rows[last].type
+    real = rows[last].node is not None and type(kind) is Array and kind.dtype.kind == "f"
+    return Record("tensor", rows, [last], _what(rows, [last]) if real else "")
+
+
+def behind(x, name):
+    """The rows of the graph behind a tensor, which is the last of them. name: the view that asks, for its error."""
     if x.trace is None or not isinstance(x.trace, reverse.Tape):
-        name = "constant" if x.trace is None else f"a tensor of a {type(x.trace).__name__}"
-        return Record("tensor", [Row(None, name, type=typeof(x), value=x)], [0])
-    nodes = _below(x.info)
+        label = "constant" if x.trace is None else f"a tensor of a {type(x.trace).__name__}"
+        return [Row(None, label, type=typeof(x), value=x)]
+    nodes = _below(x.info, name)
     lines = x.trace.lines if x.trace.lines is not None else trace.recent
     values = _known_values(nodes, lines)
     values[x.info[0]] = x.value
@@ -384,12 +414,10 @@ def of_tensor(x):
             row.where = lines[k][1] if k in lines else ""
         index[k] = len(rows)
         rows.append(row)
-    last = len(rows) - 1
-    kind = rows[last].type
-    return Record("tensor", rows, [last], _what(rows, [last]) if type(kind) is Array and kind.dtype.kind == "f" else "")
+    return rows
 
 
-def _below(node):
+def _below(node, name):
     """All nodes that a node depends on, itself included, oldest first."""
     seen = {}
     todo = [node]
@@ -399,7 +427,7 @@ def _below(node):
             continue
         if node[1] is reverse.released:
             raise ReleasedError(
-                f"show of a graph that backward has released{where()}; call ad.show(y) before y.backward(), "
+                f"{name} of a graph that backward has released{where()}; call ad.{name}(y) before y.backward(), "
                 "or pass retain_graph=True to it"
             )
         seen[node[0]] = node

@@ -69,6 +69,22 @@ def kind_of(x):
         return type(x).__name__
 
 
+def not_finite(x):
+    """x, or the element of a tuple, in which there is a NaN or an infinity; None where all is finite or unknown."""
+    if isinstance(x, Partial):
+        x = x.dense()
+    if is_tensor(x):
+        known, x = peek(x)
+        if not known:
+            return None
+    if type(x) in (tuple, Parts):
+        parts = (not_finite(e) for e in (x if type(x) is tuple else x.parts))
+        return next((e for e in parts if e is not None), None)
+    if type(x) is float or type(x) is complex or (isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fc"):
+        return None if np.isfinite(x).all() else x
+    return None
+
+
 def source(filename, lineno):
     """The text of a line of code, '' where it cannot be found."""
     import linecache

@@ -10,11 +10,11 @@ from ..core.errors import user_line
 from ..core.op import _observers
 from ..traces import capture as _capture
 from ..traces import reverse
-from .text import brief, kind_of
+from .text import brief, kind_of, not_finite
 
 LADDER = {
     0: "silence",
-    1: "each operation, with your line",
+    1: "each operation, with your line, and a mark where one makes a NaN or an infinity",
     2: "and the types of its arguments and result",
     3: "and its value",
     4: "and each step of a backward pass, and the gradients that reach inputs",
@@ -54,7 +54,14 @@ def _operation(op, args, params, y):
         text += f"({', '.join(words)}) -> {kind_of(y)}"
     if level >= 3:
         text += f" = {brief(y, 60)}"
-    _say(user_line(), text)
+    _say(user_line(), text + _mark(args, y))
+
+
+def _mark(given, made):
+    """What is said where finite numbers gave a NaN or an infinity."""
+    if not_finite(tuple(made) if type(made) is list else made) is None or any(not_finite(a) is not None for a in given):
+        return ""
+    return "    <- not finite, from finite numbers"
 
 
 def _backward(node, g, back):
@@ -68,7 +75,7 @@ def _backward(node, g, back):
     op = node[5] if node[1] is reverse.general else reverse.FAST[node[1]][0]
     parts = [back] if type(node[2]) is list else [e for p, e in zip(node[2], back, strict=False) if p is not None]
     text = ", ".join("none" if e is None else brief(e, 40) for e in parts)
-    _say(user_line(), f"    back through {op.name}: {brief(g, 40)} -> {text}")
+    _say(user_line(), f"    back through {op.name}: {brief(g, 40)} -> {text}{_mark([g], parts)}")
 
 
 def _captured(graph):

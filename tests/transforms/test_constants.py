@@ -95,3 +95,16 @@ def test_second_derivatives_of_powers_and_hypot(second):
     assert np.allclose(power(np.array([2.0, 0.0])), [[0.0, 0.5], [0.5, log2**2]])
     assert np.allclose(power(np.array([0.0, 2.0])), [[2.0, 0.0], [0.0, 0.0]])
     assert (second(lambda v: np.hypot(v[0], v[1]))(np.zeros(2)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "f, x, want",
+    [(np.log, 0.0, np.inf), (np.log2, 0.0, np.inf), (np.log10, 0.0, np.inf), (np.log1p, -1.0, np.inf), (np.arctanh, 1.0, np.inf)],
+)  # fmt: skip
+def test_poles_at_python_floats_are_infinite(f, x, want):
+    """Python's own division by zero raises; the derivative of np.log at 0.0 is NumPy's infinity."""
+    with np.errstate(all="ignore"):
+        assert ad.grad(f)(x) == want
+        assert ad.jvp(f, (x,), (1.0,))[1] == want
+        assert not np.isfinite(ad.grad(ad.grad(f))(x))
+        assert ad.grad(lambda x: np.maximum(f(x), 9.0) + x)(-abs(x)) == 1.0
