@@ -1,0 +1,1 @@
+"""From captured graphs to native code."""

@@ -1,0 +1,1 @@
+"""Native code: LLVM IR as text, built in memory, called without Python in between."""

@@ -1,0 +1,245 @@
+"""From LLVM IR text to machine code in memory: `host`, `assemble`, `load`. Knows llvmlite; knows nothing of graphs or NumPy.
+
+The text holds explicit vectors already, so LLVM's own vectorisers are off: they are most of the compile time and find nothing to do.
+Addresses of the process (C functions, BLAS) never stand in the text. They are external symbols, defined when the object
+code is linked, so that object code can be kept on disk and used by the next process (cache.py).
+"""
+
+import atexit
+import functools
+import itertools
+import os
+import re
+import sys
+from typing import Any, NamedTuple
+
+from ...core.config import config
+from ...core.errors import AdjointError
+from . import cache
+
+FORMAT = 1  # part of the key of cached object code: raise it when the pipeline or the linking below changes
+OPTIMIZE = 1  # LLVM's O1: O2 and O3 cost up to twice as much compile time for the same code, given explicit vectors
+GENERATE = 2  # level of code generation; 3 gave the same run times
+LIBRARIES_PER_ENGINE = (
+    256  # a library that is unloaded leaves 10 KB in its engine; a full engine dies with its last library
+)
+
+
+class CodeError(AdjointError, RuntimeError):
+    """Generated code that LLVM refuses, or that cannot be linked: a fault of the compiler, not of the user's function."""
+
+
+class Host(NamedTuple):
+    """The machine that code is made for."""
+
+    cpu: str
+    features: str
+    fma: bool  # fused multiply-add in hardware
+    triple: str
+    width_bits: int  # of the widest vector registers
+    layout: str  # LLVM's data layout
+    version: str  # of llvmlite and LLVM
+
+
+@functools.cache
+def _binding():
+    """llvmlite.binding, imported when first needed, with the host as target."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+@functools.cache
+def _machine():
+    """The target machine: code for exactly this CPU, at addresses that may be anywhere."""
+    llvm = _binding()
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=GENERATE,
+        reloc="pic",
+        # On Windows only ELF objects with 64-bit addresses can be linked in memory: that is what llvmlite's jitdefault means there
+        codemodel="jitdefault" if os.name == "nt" else "default",
+        jit=True,
+    )
+
+
+@functools.cache
+def host() -> Host:
+    """The CPU that code is made for."""
+    import llvmlite
+
+    llvm = _binding()
+    features = llvm.get_host_cpu_features()
+    machine = _machine()
+    if features.get("avx512f"):
+        width = 512
+    elif features.get("avx2"):
+        width = 256
+    else:
+        width = 128
+    arm = machine.triple.startswith(("aarch64", "arm64"))
+    return Host(
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        fma=arm or bool(features.get("fma")),
+        triple=machine.triple,
+        width_bits=width,
+        layout=str(machine.target_data),
+        version=f"{llvmlite.__version__} LLVM {'.'.join(map(str, llvm.llvm_version_info))}",
+    )
+
+
+def assemble(module, kernel_text: str) -> str:
+    """The whole IR text: target, declarations, helper functions, kernel. `module` has dicts `functions` and `declarations`."""
+    target = host()
+    declarations = [text for symbol, text in module.declarations.items() if symbol not in module.functions]
+    head = f'target triple = "{target.triple}"\ntarget datalayout = "{target.layout}"\n'
+    return "\n\n".join([head, "\n".join(declarations), *module.functions.values(), kernel_text]) + "\n"
+
+
+class _Handle(int):
+    """The number of a library in `_live`. Unloads it when it dies.
+
+    Not seen by the garbage collector, on purpose: an object that it sees is finalized as soon as it is part of a garbage
+    cycle, while a `__del__` of the user's in the same cycle may still call the code.
+    """
+
+    __slots__ = ()
+
+    def __del__(self):
+        live = _live
+        if live is not None:  # at the end of the process nothing is unloaded: somebody may still call
+            live.pop(int(self), None)
+
+
+_live: dict | None = {}  # number of a library -> LLVM's tracker of it, which unloads the code when it is collected
+_numbers = itertools.count(1)
+
+
+@atexit.register
+def _keep_all():
+    """Let no code vanish while the interpreter goes down, module by module, in no certain order."""
+    global _live
+    left, _live = _live, None
+    for tracker in (left or {}).values():
+        tracker.detach()
+    for engine, _ in _engine:
+        engine.detach()
+
+
+class Loaded:
+    """Machine code in memory, until this object dies. `keep`: a list of whatever the code needs alive."""
+
+    __slots__ = ("_addresses", "handle", "keep")
+
+    def __init__(self, handle, addresses):
+        self.handle = handle
+        self._addresses = addresses
+        self.keep: list[Any] = []
+
+    def address(self, name: str) -> int:
+        """The address of a function or variable that the text defines."""
+        return self._addresses[name]
+
+
+_engine: list = []  # the engine in use and the count of its libraries; engines stay alive through their libraries' trackers
+
+
+def _current_engine():
+    llvm = _binding()
+    if not _engine or _engine[0][1] >= LIBRARIES_PER_ENGINE:
+        _engine[:] = [[llvm.create_lljit_compiler(suppress_errors=True), 0]]
+    _engine[0][1] += 1
+    return _engine[0][0]
+
+
+# `define [...] @name(` and `@name = [...] global`, unless internal: what can be asked for by address
+_DEFINED = re.compile(
+    r'^(?:define\b(?![^@\n]*\b(?:internal|private|linkonce\w*|available_externally)\b)[^@\n]*@(?P<f>"[^"\n]+"|[\w.$-]+)\s*\('
+    r'|@(?P<v>"[^"\n]+"|[\w.$-]+)\s*=\s*(?:dso_local\s+)?global\b)',
+    re.MULTILINE,
+)
+_DECLARED = re.compile(
+    r'^(?:declare\b[^@\n]*@(?P<f>"[^"\n]+"|[\w.$-]+)\s*\(|@(?P<v>"[^"\n]+"|[\w.$-]+)\s*=\s*external\b)', re.MULTILINE
+)
+
+
+def _names(pattern, text):
+    return [(m["f"] or m["v"]).strip('"') for m in pattern.finditer(text)]
+
+
+def load(ir_text: str, symbols: dict[str, int] | None = None, key_extra: str = "") -> Loaded:
+    """Compile IR text, or take its object code from the cache, and link it with `symbols` (name -> address).
+
+    Declared functions that are not in `symbols` are looked for in the process (memcpy and the like).
+    """
+    symbols = symbols or {}
+    if config.debug >= 7:
+        print(ir_text, file=sys.stderr)
+    target = host()
+    key = cache.key(ir_text, key_extra, target.cpu, target.features, target.version, str((FORMAT, OPTIMIZE, GENERATE)))
+    code = cache.get(key)
+    fresh = code is None
+    if fresh:
+        code = compile_object(ir_text)
+    loaded = _link(code, symbols, _names(_DEFINED, ir_text), _names(_DECLARED, ir_text))
+    if fresh:
+        cache.put(key, code)  # after linking: what cannot be linked is not kept
+    return loaded
+
+
+def compile_object(ir_text: str) -> bytes:
+    """IR text to object code for this CPU."""
+    llvm = _binding()
+    try:
+        module = llvm.parse_assembly(ir_text)
+        module.verify()
+    except RuntimeError as error:
+        raise CodeError(_refused(ir_text, str(error))) from None
+    with module:
+        machine = _machine()
+        tuning = llvm.create_pipeline_tuning_options(speed_level=OPTIMIZE)
+        tuning.loop_vectorization = False
+        tuning.slp_vectorization = False
+        tuning.loop_interleaving = False
+        passes = llvm.create_pass_builder(machine, tuning)
+        passes.getModulePassManager().run(module, passes)
+        return machine.emit_object(module)
+
+
+def _link(code, symbols, defined, declared):
+    library = _binding().JITLibraryBuilder()
+    library.add_object_img(code)
+    for name in declared:
+        if name in symbols:
+            library.import_symbol(name, symbols[name])
+    for name in defined:
+        library.export_symbol(name)
+    library.add_current_process()
+    number = next(_numbers)
+    try:
+        tracker = library.link(_current_engine(), f"adjoint{number}")
+    except RuntimeError as error:
+        unknown = [n for n in declared if n not in symbols and not n.startswith("llvm.")]
+        raise CodeError(f"generated code cannot be linked: {error}; declared, but not given: {unknown}") from None
+    addresses = {name: tracker[name] for name in defined}
+    if _live is None:
+        tracker.detach()
+    else:
+        _live[number] = tracker
+    return Loaded(_Handle(number), addresses)
+
+
+def _refused(text, message):
+    """What LLVM said, and the lines it means."""
+    lines = text.splitlines()
+    places = [int(n) - 1 for n in re.findall(r"<string>:(\d+):\d+: error", message)]
+    if not places:  # the verifier quotes instructions instead of numbering them
+        said = {line.strip() for line in message.splitlines() if line.startswith(" ")}
+        places = [i for i, line in enumerate(lines) if line.split(";")[0].strip() in said]
+    shown = sorted({i for p in places[:8] for i in range(max(p - 3, 0), min(p + 4, len(lines)))})
+    quote = "\n".join(f"{'>' if i in places else ' '}{i + 1:6} {lines[i]}" for i in shown)
+    return f"LLVM refuses generated code, which is a fault of adjoint's compiler: {message.strip()}\n{quote}"

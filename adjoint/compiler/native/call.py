@@ -1,0 +1,389 @@
+"""From a loaded kernel to a Python callable: `make(loaded, spec)` gives a CPython builtin that costs a tenth of a microsecond.
+
+`Spec` says what the kernel expects and what it makes, as trees of tuples, lists and dicts (the very types, nothing derived from
+them) over leaves. The builtin tests its arguments against it before it touches their memory. Whatever does not fit, it hands to the
+Python function `fallback`, arguments and keywords as they are. Knows the layout of CPython's and NumPy's objects (glue.py lists
+what it relies on, `available` checks it); knows nothing of graphs.
+"""
+
+import ctypes
+import functools
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import build, glue, glue_call
+
+
+@dataclass(frozen=True)
+class ArrayLeaf:
+    """An ndarray of exactly this shape and dtype, C-contiguous and aligned."""
+
+    shape: tuple
+    dtype: Any
+
+    def __post_init__(self):
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    @property
+    def nbytes(self):
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class ScalarLeaf:
+    """A Python number (`type` is float, int, bool or complex) or a NumPy scalar (`type` is np.float64, ...)."""
+
+    type: type
+
+    @property
+    def dtype(self):
+        return np.dtype(self.type)
+
+    @property
+    def nbytes(self):
+        return self.dtype.itemsize
+
+    shape = ()
+
+
+@dataclass(frozen=True)
+class Same:
+    """This very object: a static argument, a guard, a constant result."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Equal:
+    """An equal object of the same type, where comparing costs little and runs nobody's code (str, int, bytes); else as Same."""
+
+    value: Any
+
+
+@dataclass
+class Spec:
+    """What a compiled kernel expects and makes. A node is a leaf, Same, Equal, or a tuple, list or dict of nodes.
+
+    The kernel's inputs are the leaves of `args`, then of `kwargs`, then of `hidden`, in order; its outputs the leaves of `outputs`.
+    A source is ("global", dict, name), ("cell", cell), ("attr", object, name), ("item", container, key) or ("ref", object).
+    """
+
+    args: tuple = ()
+    kwargs: dict = field(default_factory=dict)
+    outputs: Any = ()  # a node; Same(x) gives x itself
+    fallback: Any = (
+        None  # called with the arguments of a call that does not fit; must not call the same builtin with them again
+    )
+    on_error: Any = None  # called with the kernel's nonzero result; is to raise
+    hidden: list = field(default_factory=list)  # (source, node): inputs read at each call
+    guards: list = field(
+        default_factory=list
+    )  # (source, Same(x) or Equal(x)); ("absent", dict, name), None: no such name
+    workspace: int = 0  # bytes
+    release_gil: bool = False
+    out: bool = True  # whether calls may pass `out=`
+    pool: bool = True  # whether result arrays that nobody holds any more are used again
+    frees: bool = False  # the module defines @kernel.free(ptr), to be called before a workspace goes
+    name: str = "compiled"
+    doc: str = ""
+    keep: tuple = ()  # objects to keep alive with the builtin
+
+
+_PYTHON_SCALARS = {float: glue.OUT_FLOAT, int: glue.OUT_INT, bool: glue.OUT_BOOL, complex: glue.OUT_COMPLEX}
+_SOURCES = {
+    "global": glue.GLOBAL,
+    "cell": glue.CELL,
+    "attr": glue.ATTR,
+    "item": glue.ITEM,
+    "ref": glue.REF,
+    "absent": glue.ABSENT,
+}
+_COMPARABLE = (str, int, bytes)
+_EMPTY = 184  # PyArray_Empty in NumPy's table of C functions, whose order is fixed
+_NDARRAY = 2  # the type ndarray in it
+
+
+@functools.cache
+def pyapi() -> dict[str, int]:
+    """The C functions that the glue calls: name -> address."""
+    addresses = {}
+    for name in glue.C_API:
+        if name != "PyArray_Empty":
+            addresses[name] = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    addresses["PyArray_Empty"] = _numpy_table()[_EMPTY]
+    return addresses
+
+
+@functools.cache
+def _numpy_table():
+    from numpy._core._multiarray_umath import _ARRAY_API
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.cast(pointer(_ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p * 300)).contents
+
+
+@functools.cache
+def _glue():
+    """The glue, compiled and connected."""
+    loaded = build.load(build.assemble(_Plain(), glue_call.text()), pyapi())
+    for i, kind in enumerate(_COMPARABLE):
+        ctypes.c_void_p.from_address(loaded.address("comparable") + 8 * i).value = id(kind)
+    return loaded
+
+
+class _Plain:
+    functions: dict = {}
+    declarations: dict = {}
+
+
+class _Methods(ctypes.Structure):
+    """PyMethodDef."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p),
+    ]  # fmt: skip
+
+
+_FASTCALL_KEYWORDS = 0x80 | 0x02
+
+
+class _Writer:
+    """Writes the block: words, of which some are places in the block itself and become addresses at the end."""
+
+    def __init__(self):
+        self.words: list = []
+        self.places: list = []  # indices of words that hold an index into `words`
+        self.objects: list = []  # whatever the block points to
+
+    def object(self, x):
+        self.objects.append(x)
+        return id(x)
+
+    def append(self, words):
+        """Put `words` at the end; the index of the first."""
+        at = len(self.words)
+        self.words += words
+        return at
+
+    def point(self, index, place):
+        """The word at `index` is to be the address of the word at `place`."""
+        self.words[index] = place
+        self.places.append(index)
+
+    def program(self, node, leaves, held=False):
+        """The words that describe an expected argument; its leaves are appended to `leaves`."""
+        if isinstance(node, ArrayLeaf):
+            _native(node.dtype)
+            leaves.append((node, held))
+            return [glue.ARRAY, id(np.ndarray), self.object(node.dtype), len(node.shape), *node.shape]
+        if isinstance(node, ScalarLeaf):
+            leaves.append((node, held and node.type not in (int, bool)))
+            if node.type is int:
+                return [glue.INT, id(int)]
+            if node.type is bool:
+                return [glue.BOOL, id(bool), id(True)]
+            if node.type not in _PYTHON_SCALARS:
+                _native(node.dtype)
+            return [glue.SCALAR, id(node.type)]
+        if isinstance(node, Same):
+            return [glue.SAME, self.object(node.value)]
+        if isinstance(node, Equal):
+            return [glue.EQUAL if type(node.value) in _COMPARABLE else glue.SAME, self.object(node.value)]
+        if type(node) is tuple or type(node) is list:
+            words = [glue.TUPLE if type(node) is tuple else glue.LIST, id(type(node)), len(node)]
+            for child in node:
+                words += self.program(child, leaves, held or type(node) is list)
+            return words
+        if type(node) is dict:
+            words = [glue.DICT, id(dict), len(node)]
+            for key, child in node.items():
+                words += [self.object(key), *self.program(child, leaves, True)]
+            return words
+        raise TypeError(f"no node of an argument: {node!r}")
+
+    def tree(self, node, leaves):
+        """The words that describe the results; their leaves are appended to `leaves`."""
+        if isinstance(node, ArrayLeaf | ScalarLeaf):
+            leaves.append(node)
+            return [glue.LEAF]
+        if isinstance(node, Same):
+            return [glue.CONST, self.object(node.value)]
+        if type(node) is tuple or type(node) is list:
+            words = [glue.TUPLE if type(node) is tuple else glue.LIST, len(node)]
+            for child in node:
+                words += self.tree(child, leaves)
+            return words
+        if type(node) is dict:
+            words = [glue.DICT, len(node)]
+            for key, child in node.items():
+                words += [self.object(key), *self.tree(child, leaves)]
+            return words
+        raise TypeError(f"no node of a result: {node!r}")
+
+    def leaf(self, node):
+        """The row of a result's leaf, and the places in it that are to point at its dimensions."""
+        dtype = _native(node.dtype)
+        row = dict.fromkeys(glue.LEAF_FIELDS, 0)
+        row.update(descr=self.object(dtype), nbytes=node.nbytes, nd=len(node.shape), kind=glue.OUT_ARRAY)
+        if isinstance(node, ScalarLeaf):
+            row.update(kind=_PYTHON_SCALARS.get(node.type, glue.OUT_NUMPY), type=id(node.type))
+            if dtype == bool:
+                no, yes = (False, True) if node.type is bool else (np.False_, np.True_)
+                row.update(kind=glue.OUT_BOOL, type=self.object(no), other=self.object(yes))
+        return list(row.values())
+
+
+def _native(dtype):
+    if dtype.char not in "?bBhHiIlLqQefdFD" or not dtype.isnative:
+        raise TypeError(f"compiled code does not take the dtype {dtype}")
+    return dtype
+
+
+def make(loaded: build.Loaded, spec: Spec):
+    """A builtin that calls `@kernel` of `loaded` as `spec` says. It keeps the code and everything it needs alive."""
+    reason = unavailable()
+    if reason:
+        raise NotImplementedError(reason)
+    writer = _Writer()
+    header = writer.append([0] * len(glue.BLOCK))
+    at = {name: i for i, name in enumerate(glue.BLOCK)}
+    ins: list = []
+    outs: list = []
+
+    words = []
+    for node in spec.args:
+        words += writer.program(node, ins)
+    writer.point(at["args"], writer.append(words))
+    rows = []
+    for name, node in spec.kwargs.items():
+        rows.append((writer.object(sys.intern(name)), writer.append(writer.program(node, ins))))
+    first_hidden = len(ins)
+    table = writer.append([0] * (2 * len(rows)))
+    for i, (name, place) in enumerate(rows):
+        writer.words[table + 2 * i] = name
+        writer.point(table + 2 * i + 1, place)
+    writer.point(at["kw"], table)
+
+    words = []
+    hidden = [*spec.guards, *spec.hidden]
+    for source, node in hidden:
+        kind, *operands = source
+        words.append(_SOURCES[kind])
+        words += [writer.object(x) for x in operands] + [0] * (2 - len(operands))
+        if kind != "absent":
+            words += writer.program(node, ins)
+    writer.point(at["hidden"], writer.append(words))
+    writer.point(at["in_bytes"], writer.append([n.nbytes if isinstance(n, ArrayLeaf) else 0 for n, _ in ins]))
+
+    writer.point(at["tree"], writer.append(writer.tree(spec.outputs, outs)))
+    leaves = writer.append([])
+    for node in outs:
+        writer.append(writer.leaf(node))
+    for i, node in enumerate(outs):
+        dims = writer.append(list(node.shape) or [0])
+        writer.point(leaves + i * glue.LEAF_WORDS + glue.LEAF_FIELDS.index("dims"), dims)
+    writer.point(at["leaves"], leaves)
+
+    n_holds = len(hidden) + sum(held for _, held in ins)
+    n_ins, n_outs = len(ins), len(outs)
+    n_holds += (2 * n_ins + n_holds + 2 * n_outs) % 2  # results of 16 bytes are aligned
+    for name, value in {
+        "kernel": loaded.address("kernel"),
+        "fallback": writer.object(spec.fallback),
+        "on_error": 0 if spec.on_error is None else writer.object(spec.on_error),
+        "n_args": len(spec.args),
+        "n_kw": len(rows),
+        "n_hidden": len(hidden),
+        "first_hidden": first_hidden,
+        "n_ins": n_ins,
+        "n_outs": n_outs,
+        "out_name": writer.object(sys.intern("out")) if spec.out and "out" not in spec.kwargs else 0,
+        "ws_size": spec.workspace,
+        "ws_free": loaded.address("kernel.free") if spec.frees else 0,
+        "release_gil": spec.release_gil,
+        "n_holds": n_holds,
+        "scratch": 8 * (2 * n_ins + n_holds + 4 * n_outs),
+        "error": id(RuntimeError),
+        "message": _MESSAGE_AT,
+        "none": id(None),
+        "ndarray": id(np.ndarray),
+        "tuple_type": id(tuple),
+        "list_type": id(list),
+        "dict_type": id(dict),
+        "pooling": spec.pool,
+    }.items():
+        writer.words[header + at[name]] = int(value)
+    block = _Block.of(writer, loaded)
+    return _builtin(block, loaded, spec, writer.objects)
+
+
+_MESSAGE = ctypes.create_string_buffer(b"a compiled kernel failed, and its error handler did not raise")
+_MESSAGE_AT = ctypes.addressof(_MESSAGE)
+_live_blocks: dict | None = {}  # address of a block -> its memory and what `destroy` may call
+
+
+class _Block(int):
+    """The address of a block, whose memory goes with it. Like build._Handle it is none of the garbage collector's business."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, writer, loaded):
+        memory = (ctypes.c_uint64 * len(writer.words))(*writer.words)
+        base = ctypes.addressof(memory)
+        for index in writer.places:
+            memory[index] = base + 8 * writer.words[index]
+        if _live_blocks is not None:
+            _live_blocks[base] = (memory, loaded.handle)
+        return cls(base)
+
+    def __del__(self):
+        live = _live_blocks
+        if live is not None and int(self) in live:
+            _destroy()(int(self))
+            del live[int(self)]
+
+
+@functools.cache
+def _destroy():
+    return ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_glue().address("destroy"))
+
+
+def _builtin(block, loaded, spec, objects):
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype, new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    new_builtin = ctypes.pythonapi.PyCFunction_NewEx
+    new_builtin.restype, new_builtin.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
+    methods = _Methods(spec.name.encode(), _glue().address("call"), _FASTCALL_KEYWORDS, spec.doc.encode() or None)
+    capsule = new_capsule(int(block), None, None)
+    # a tuple, since the garbage collector sees through one but never empties it: the builtin can be called as long as it is there
+    owner = (capsule, methods, loaded.handle, tuple(loaded.keep), tuple(objects), spec.keep, block)
+    return new_builtin(ctypes.addressof(methods), owner, spec.name)
+
+
+def release(builtin) -> None:
+    """Give back the arrays and the workspace that a builtin keeps between calls. It can be called again."""
+    _destroy()(int(builtin.__self__[-1]))
+
+
+@functools.cache
+def unavailable() -> str:
+    """Why builtins cannot be made here, or "" if they can."""
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} has no C API of CPython's layout"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "this Python runs without its global lock"
+    if sys.maxsize < 2**32 or sys.byteorder != "little":
+        return "not a 64-bit little-endian machine"
+    return ""
+
+
+def available() -> bool:
+    """Whether builtins can be made on this interpreter."""
+    return not unavailable()
