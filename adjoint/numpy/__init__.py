@@ -17,7 +17,7 @@ import numpy as _np
 
 from .. import primitives
 from ..core.tensor import FUNCTIONS, untracked
-from . import create, interpolate, methods, polynomials, selection, statistics
+from . import create, interpolate, methods, polynomials, selection, special, standard, statistics
 
 from . import fft, linalg  # isort: skip  (after the tables)
 from .methods import c_ as c_
@@ -25,7 +25,15 @@ from .methods import r_ as r_
 from .names import ours
 
 globals().update(ours(_np))
+
+# where the standard's name differs from NumPy's
+array = standard.array
+asarray = asanyarray = standard.asarray
+finfo, iinfo = standard.finfo, standard.iinfo
+from_dlpack = standard.from_dlpack
+__array_namespace_info__ = standard.__array_namespace_info__
 round = FUNCTIONS[_np.round]  # NumPy's aliases of Python's names
+__array_api_version__ = standard.API_VERSION
 
 _CREATE = (
     "zeros", "ones", "full", "empty", "arange", "logspace", "geomspace", "eye", "identity", "tri", "indices", "vander",

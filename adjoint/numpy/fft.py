@@ -3,8 +3,9 @@
 import numpy.fft as _fft
 
 from .names import ours
+from .standard import fftfreq, rfftfreq
 
-globals().update(ours(_fft))
+globals().update(ours(_fft), fftfreq=fftfreq, rfftfreq=rfftfreq)
 
 
 def __getattr__(name):

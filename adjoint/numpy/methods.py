@@ -53,6 +53,12 @@ def _to_device(x, device, /, *, stream=None):
     return x
 
 
+def _dlpack(x, *, stream=None, max_version=None, dl_device=None, copy=None):
+    """The memory of a tensor that nobody differentiates, for another library. As `numpy.ndarray.__dlpack__`."""
+    value = np.asarray(release(x, "__dlpack__()"))
+    return value.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
 def _contains(x, value):
     return bool(np.any(np.equal(x, value)))
 
@@ -103,6 +109,7 @@ def _methods():
         "flags": property(lambda x: _layout(x).flags, doc="The memory layout of the value."),
         "strides": property(lambda x: _layout(x).strides, doc="The memory layout of the value."),
         "base": property(lambda x: None, doc="None: a tensor owns its value, as far as its user sees."),
+        "__dlpack__": _dlpack,
         "__dlpack_device__": lambda x: (1, 0),
         "put": _refusing("put", "write x[indices] = values"),
         "resize": _refusing("resize", "use np.resize(x, shape), which returns the result"),
@@ -112,7 +119,7 @@ def _methods():
         "data": _absent("data", "use x itself, or x.numpy() for a copy of the values"),
         "ctypes": _absent("ctypes", "use x.numpy().ctypes for a copy of the values"),
     }
-    for name in ("tobytes", "tofile", "dump", "dumps", "byteswap", "__dlpack__"):
+    for name in ("tobytes", "tofile", "dump", "dumps", "byteswap"):
         found[name] = _leaking(name)
     for name, f in {
         "and": np.bitwise_and,

@@ -188,8 +188,8 @@ _clip = elementwise(
 
 
 @implements(np.clip)
-def clip(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
-    """a limited to [a_min, a_max]; the derivative passes inside and at the bounds. As `numpy.clip`."""
+def clip(a, min=None, max=None, out=None, *, a_min=None, a_max=None):
+    """a limited to [min, max]; the derivative passes inside and at the bounds. As `numpy.clip`."""
     no_out("clip", out)
     lo = a_min if min is None else min
     hi = a_max if max is None else max

@@ -1,5 +1,6 @@
 """What has no derivative: comparisons, logic, rounding, signs, tests. Derivatives are zero, and nothing is recorded."""
 
+import functools
 import operator
 
 import numpy as np
@@ -58,7 +59,7 @@ def _by_value(f):
         y = f(*_values(args), **_values(kwargs))
         return untracked(y) if isinstance(y, np.ndarray) else y
 
-    answer.__name__ = f.__name__
+    functools.update_wrapper(answer, f)
     answer.__doc__ = f"As `numpy.{f.__name__}`, on the values: no derivative flows through."
     return implements(f)(answer)
 

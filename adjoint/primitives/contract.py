@@ -9,12 +9,14 @@ import operator
 
 import numpy as np
 
+from ..core.errors import ShapeError
+from ..core.errors import where as at
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tensor import UFUNC_METHODS, Tensor, update
 from ..core.types import Array, typeof
 from ..traces.reverse import binary
-from .kinds import as_array, axes_from_end, bilinear, conj, implements, no_out, unbroadcast
+from .kinds import as_array, axes_from_end, axis_from_end, bilinear, conj, implements, no_out, unbroadcast
 from .reduce import as_dtype
 
 # matmul: operands of one and more axes
@@ -416,7 +418,15 @@ def vdot(a, b, /):
 @implements(np.vecdot, np.linalg.vecdot)
 def vecdot(x1, x2, /, *, axis=-1):
     """The sum of conj(x1) * x2 along an axis. As `numpy.vecdot`."""
-    return np.sum(np.multiply(conj(as_array(x1)), as_array(x2)), axis=axis)
+    x1, x2 = as_array(x1), as_array(x2)
+    a, b = shape_of(x1), shape_of(x2)
+    n, m = (s[axis_from_end(axis, len(s))] for s in (a, b))
+    if n != m:
+        raise ShapeError(f"vecdot of shapes {a} and {b} along axis {axis}: lengths {n} and {m}{at()}")
+    if axis != -1:
+        x1, x2 = np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)
+    products = np.multiply(conj(x1), x2)
+    return np.sum(products, axis=-1, dtype=typeof(products).dtype)
 
 
 def matvec(x1, x2, /):

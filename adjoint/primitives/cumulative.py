@@ -85,7 +85,7 @@ def _running(name, op, a, axis, dtype, out):
     if axis is None:
         a = np.reshape(a, -1)
         axis = -1
-    return bind(op, a, axis=axis_from_end(axis, len(shape_of(a))))
+    return as_dtype(bind(op, a, axis=axis_from_end(axis, len(shape_of(a)))), dtype)
 
 
 @implements(np.cumsum)

@@ -12,7 +12,7 @@ from ..core.errors import MissingRuleError
 from ..core.errors import where as at
 from ..core.op import bind
 from ..core.op import shape as shape_of
-from ..core.tensor import is_tensor, peek
+from ..core.tensor import is_tensor, peek, untracked
 from ..core.tuples import items, spread
 from ..core.types import Array, Tuple, typeof
 from .kinds import as_array, conj, general, implements, nondiff
@@ -531,6 +531,9 @@ def qr(a, mode="reduced"):
     if mode not in ("reduced", "r") and (mode != "complete" or m > n):
         if mode not in ("complete", "raw"):
             return np.linalg.qr(np.eye(2), mode)  # NumPy's own error, or its older names
+        if a.trace is None:
+            y = np.linalg.qr(a.value, mode)
+            return named(np.linalg.qr, *map(untracked, y)) if mode == "complete" else tuple(map(untracked, y))
         raise MissingRuleError(
             f"np.linalg.qr(a, {mode!r}) of a tensor of shape {shape_of(a)} is not supported{at()}; use mode='reduced'"
         )

@@ -103,7 +103,7 @@ def split(index, shape):
         if type(i) is _ndarray and i.dtype.kind == "b":
             if i.ndim == 0:
                 raise IndexError(f"a boolean scalar among other indices is not supported{at()}")
-            if i.shape != tuple(shape[axis : axis + i.ndim]):
+            if not _fits(i.shape, shape[axis : axis + i.ndim]):
                 raise IndexError(
                     f"boolean index did not match indexed array along axis {axis}: the mask has shape {i.shape}, "
                     f"the array {tuple(shape)}{at()}"
@@ -117,6 +117,11 @@ def split(index, shape):
             arrays.append(i)
         axis += _consumes(i)
     return tuple(skeleton), arrays
+
+
+def _fits(mask, shape):
+    # a mask may have no entries where the array has some, as NumPy allows
+    return len(mask) == len(shape) and all(m in (n, 0) for m, n in zip(mask, shape, strict=True))
 
 
 def _is_flag(index):

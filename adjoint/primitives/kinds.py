@@ -131,7 +131,7 @@ def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batc
             return bind(op, *align(batched, args), **params)
 
     op = Op(name, f, kind="nondiff", type=type, batch=batch, lower=lower, sample=sample)
-    return _public(_entry(op), op, ufunc if ufunc is not None else f)
+    return _public(_entry(op, getattr(ufunc or f, "nin", None)), op, ufunc if ufunc is not None else f)
 
 
 def linear(name, f, transpose, *, batch=None, type=None, lower=None, sample=None):
@@ -214,9 +214,21 @@ def _public(entry, op, ufunc):
     return entry
 
 
-def _entry(op):
-    def entry(*args):
-        return bind(op, *args)
+def _entry(op, arity=None):
+    if arity == 1:
+
+        def entry(x, /):
+            return bind(op, x)
+
+    elif arity == 2:
+
+        def entry(x1, x2, /):
+            return bind(op, x1, x2)
+
+    else:
+
+        def entry(*args):
+            return bind(op, *args)
 
     return entry
 

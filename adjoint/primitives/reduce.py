@@ -212,7 +212,7 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, where
     a = as_dtype(as_array(a), dtype)
     if not _everywhere(where):
         a = np.where(where, a, 0)
-    y = bind(_sum_op, a, **plan(a, axis, keepdims))
+    y = as_dtype(bind(_sum_op, a, **plan(a, axis, keepdims)), dtype)  # small integers add up as large ones
     return y if initial is _NONE or initial is None else y + initial
 
 
@@ -290,7 +290,7 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, wher
     a = as_dtype(as_array(a), dtype)
     if not _everywhere(where):
         a = np.where(where, a, 1)
-    y = bind(_prod_op, a, **plan(a, axis, keepdims))
+    y = as_dtype(bind(_prod_op, a, **plan(a, axis, keepdims)), dtype)
     return y if initial is _NONE or initial is None else y * initial
 
 

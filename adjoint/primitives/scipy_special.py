@@ -8,7 +8,7 @@ numbers are given. Where an argument has no known derivative, asking for it is a
 import math
 
 import numpy as np
-import scipy.special as S
+import scipy.special
 
 from ..core.errors import MissingRuleError
 from ..core.errors import where as at
@@ -18,6 +18,19 @@ from . import elementary, special
 from .activation import sigmoid
 from .kinds import align, elementwise, general, implements, nondiff, strong_mul, unbroadcast
 
+
+class _Names:
+    """scipy.special's functions, as ufuncs: with SCIPY_ARRAY_API=1 they hide behind functions that would ask us again."""
+
+    def __getattr__(self, name):
+        f = getattr(scipy.special, name)
+        if isinstance(getattr(f, "__wrapped__", None), np.ufunc):
+            f = f.__wrapped__
+        setattr(self, name, f)  # found without this method the next time
+        return f
+
+
+S = _Names()
 _PI = math.pi
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _ROOT_PI = math.sqrt(math.pi)

@@ -93,11 +93,14 @@ def _no_order(name, order):
 
 
 @implements(np.argsort)
-def argsort(a, axis=-1, kind=None, order=None, *, stable=None):
-    """The places that sort a, in a stable order. As `numpy.argsort`."""
+def argsort(a, axis=-1, kind=None, order=None, *, stable=None, descending=False):
+    """The places that sort a, in a stable order; `descending` as in the array API standard. As `numpy.argsort`."""
     _no_order("argsort", order)
     a, axis = _line(a, axis)
-    return bind(_argsort, a, axis=axis)
+    if not descending:
+        return bind(_argsort, a, axis=axis)
+    # of equal elements the first stays first: the turned lines are sorted, and their places turned back
+    return shape_of(a)[axis] - 1 - np.flip(bind(_argsort, np.flip(a, axis), axis=axis), axis)
 
 
 @implements(np.argpartition)
@@ -157,10 +160,12 @@ def digitize(x, bins, right=False):
 
 
 @implements(np.sort)
-def sort(a, axis=-1, kind=None, order=None, *, stable=None):
-    """a in ascending order along an axis. As `numpy.sort`."""
+def sort(a, axis=-1, kind=None, order=None, *, stable=None, descending=False):
+    """a in ascending order along an axis; `descending` as in the array API standard. As `numpy.sort`."""
     _no_order("sort", order)
     a, axis = _line(a, axis)
+    if descending:
+        return take_along_axis(a, argsort(a, axis, descending=True), axis)
     return np.sort(a, axis, kind=kind, stable=stable) if is_plain(a) else take_along_axis(a, argsort(a, axis), axis)
 
 
