@@ -4,9 +4,12 @@ import argparse
 import importlib
 import sys
 
+from . import suite
 from .harness import Bench
 
-FILES = ["eager", "start", "memory"]  # one a question; each has WORKLOADS: {name: function(bench)}
+# One a question. Each has WORKLOADS: {name: function(bench)}, or PROGRAMS, files of benchmarks/programs/ that
+# end in one common table.
+FILES = ["eager", "start", "memory", "compiled"]
 
 
 def main(argv):
@@ -14,21 +17,33 @@ def main(argv):
     parser.add_argument("--only", metavar="NAME", action="append", help="a file or a workload (repeatable); see --list")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller counts: a look only")
     parser.add_argument("--list", action="store_true", help="list the workloads")
+    parser.add_argument("--rows", metavar="WORD", action="append", help="only contenders with this in their name")
+    parser.add_argument("--save", action="store_true", help="keep this table: what --compare compares with")
+    parser.add_argument("--compare", action="store_true", help="tell what is slower than in the saved table")
     options = parser.parse_args(argv)
     modules = {file: importlib.import_module(f".{file}", __package__) for file in FILES}
-    workloads = {(file, name): run for file, module in modules.items() for name, run in module.WORKLOADS.items()}
+    names = {file: list(getattr(m, "WORKLOADS", ())) + list(getattr(m, "PROGRAMS", ())) for file, m in modules.items()}
     if options.list:
-        for (file, name), run in workloads.items():
-            print(f"{file}.{name:<12} {(run.__doc__ or '').strip().splitlines()[0]}")
+        for file, module in modules.items():
+            for name in names[file]:
+                head = module.WORKLOADS[name] if hasattr(module, "WORKLOADS") else suite.head(name)
+                print(f"{file}.{name:<18} {(head.__doc__ or '').strip().splitlines()[0]}")
         return 0
+    everything = [(file, name) for file in names for name in names[file]]
     for word in options.only or ():
-        if not any(word in (file, name, f"{file}.{name}") for file, name in workloads):
-            parser.error(f"no file or workload {word!r}; there are: {', '.join(f'{f}.{n}' for f, n in workloads)}")
-    bench = Bench(quick=options.quick)
-    for (file, name), run in workloads.items():
-        if not options.only or any(word in (file, name, f"{file}.{name}") for word in options.only):
-            run(bench)
-    return bench.finish("-".join(options.only) if options.only else "all")
+        if not any(word in (file, name, f"{file}.{name}") for file, name in everything):
+            parser.error(f"no file or workload {word!r}; there are: {', '.join(f'{f}.{n}' for f, n in everything)}")
+    bench = Bench(quick=options.quick, rows=options.rows or ())
+    for file, module in modules.items():
+        chosen = [name for name in names[file]
+                  if not options.only or any(word in (file, name, f"{file}.{name}") for word in options.only)]  # fmt: skip
+        if hasattr(module, "WORKLOADS"):
+            for name in chosen:
+                module.WORKLOADS[name](bench)
+        elif chosen:
+            suite.run(bench, module.TITLE, chosen, module.goals)
+    name = "-".join(options.only) if options.only else "all"
+    return bench.finish(name, save=options.save, compare=options.compare)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
+SAVED = RESULTS / "saved.json"  # of this machine; what --compare compares with
 PEERS = ("torch", "autograd", "jax", "mygrad")
+HELPERS = ("casadi", "numba", "mindspore", "llvmlite", "scipy")  # of single workloads; their versions are noted
 
 
 # ---- libraries under one interface: an adapter has `xp` (its functions), `array` (data in) and `value_and_grad` ----
@@ -191,10 +193,12 @@ def agree(got, want, rtol=1e-9):
 class Bench:
     """One run: measures, prints, collects, saves."""
 
-    def __init__(self, quick=False):
+    def __init__(self, quick=False, rows=()):
         self.quick = quick
+        self.rows = tuple(rows)  # words: only contenders that have one of them in their name
         self.rounds = 5 if quick else 21
         self.batch = 0.004 if quick else 0.02  # seconds of one contender's turn
+        self.most = 1.0 if quick else 6.0  # seconds for one contender in one table: slow ones get fewer rounds
         self.results = []
         self.failed = []
         self.missing = [p for p in PEERS if not installed(p)]
@@ -206,11 +210,17 @@ class Bench:
             "cores": os.cpu_count(),
             "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "python": platform.python_version(),
-            "versions": {p: version(p) for p in ("adjoint", "numpy", *PEERS)},
+            "versions": {p: version(p) for p in ("adjoint", "numpy", *PEERS, *HELPERS)},
         }
         self._cache: dict = {}
         versions = ", ".join(f"{p} {v or 'missing'}" for p, v in self.info["versions"].items())
         print("{cpu}, {cores} cores, load {load}; Python {python}; ".format(**self.info) + versions)
+
+    def wanted(self, row):
+        """Is this contender to be measured? A quick look leaves out torch.compile, which takes many seconds each time."""
+        if self.rows:
+            return any(word in row for word in self.rows)
+        return not (self.quick and row.startswith("torch.compile"))
 
     def adapters(self, *libraries):
         """The adapters of these libraries (default: all that are installed)."""
@@ -258,7 +268,7 @@ class Bench:
 
     def turns(self, contenders):
         """{name: (CPU seconds a call, wall seconds a call) of each round}."""
-        counts = {}
+        counts, rounds = {}, {}
         for name, call in contenders.items():
             n, spent = 1, 0.0
             while True:
@@ -270,13 +280,17 @@ class Bench:
                     break
                 n = max(2 * n, int(n * self.batch / max(spent, 1e-7) / 2))
             counts[name] = max(1, round(n * self.batch / spent))
+            a_round = (counts[name] + 1) * spent / n
+            rounds[name] = min(self.rounds, max(3 if a_round < 2 * self.most else 2, int(self.most / a_round)))
         out = {name: ([], []) for name in contenders}
         order = list(contenders)
         gc.collect()
         gc.freeze()
-        for _ in range(self.rounds):
+        for k in range(max(rounds.values(), default=0)):
             order.append(order.pop(0))  # nobody always follows the same neighbour at the same time
             for name in order:
+                if k >= rounds[name]:
+                    continue
                 call, n = contenders[name], counts[name]
                 call()
                 cpu, wall = time.process_time(), time.perf_counter()
@@ -322,7 +336,7 @@ class Bench:
         entry["goals"].append({"what": what, "value": number, "at most": most, "met": met})
         print(f"  goal: {what} = {number:.3f}, at most {most:g}: {'met' if met else 'MISSED'}")
 
-    def finish(self, name):
+    def finish(self, name, save=False, compare=False):
         goals = [g for entry in self.results for g in entry["goals"]]
         missed = [g for g in goals if not g["met"]]
         self.info["seconds"] = round(time.perf_counter() - self.started, 1)
@@ -330,22 +344,63 @@ class Bench:
         path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
         data = {**self.info, "missing": self.missing, "failed": self.failed, "results": self.results}
         path.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
+        slower = self.compare_with(SAVED) if compare else 0
+        if save:
+            SAVED.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
         print(f"\n{len(goals) - len(missed)} of {len(goals)} goals met"
               + (f"; missed: {', '.join(g['what'] for g in missed)}" if missed else "")
               + (f"; peers missing: {', '.join(self.missing)}" if self.missing else "")
               + (f"; {len(self.failed)} failed" if self.failed else "")
               + f". {self.info['seconds']} s; saved {path.relative_to(ROOT)}")  # fmt: skip
-        return 1 if self.failed else 0
+        return 1 if self.failed or slower else 0
+
+    def compare_with(self, path):
+        """Print which of our rows became slower than the saved table's, by more than the spread; how many they are.
+
+        The machine's own drift is taken out where other libraries or C++ stand in the same tables.
+        """
+        if not path.exists():
+            print(f"\nnothing to compare with: --save makes {path.relative_to(ROOT)}")
+            return 0
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["cpu"] != self.info["cpu"]:
+            print(f"\nthe saved table is of another machine: {saved['cpu']}")
+        before = {
+            entry["title"]: {row["name"]: row for row in entry["rows"] if "cpu" in row} for entry in saved["results"]
+        }
+        slower = quicker = same = 0
+        print(f"\ncompared with the table of {saved['time']}:")
+        for entry in self.results:
+            pairs = [(row, before.get(entry["title"], {}).get(row["name"])) for row in entry["rows"] if "cpu" in row]
+            pairs = [(new, old) for new, old in pairs if old]
+            others = [new["cpu"] / old["cpu"] for new, old in pairs if not new["name"].startswith("adjoint")]
+            drift = median(others) if others else 1.0
+            for new, old in pairs:
+                if not new["name"].startswith("adjoint"):
+                    continue
+                change, noise = new["cpu"] / old["cpu"] / drift, max(new["spread"], old["spread"], 0.05)
+                slower += change > 1 + noise
+                quicker += change < 1 / (1 + noise)
+                same += 1 / (1 + noise) <= change <= 1 + noise
+                if change > 1 + noise:
+                    print(f"  SLOWER {entry['title']}: {new['name']} {change:.2f} times (spread {noise:.0%})")
+        print(f"  {slower} slower, {quicker} quicker, {same} equal")
+        return slower
 
 
 def paired(a, b):
     """The median of the rounds' ratios: what slows the machine for a while slows both."""
-    return median(x / y for x, y in zip(a, b, strict=True))
+    return median(x / y for x, y in zip(a, b, strict=False))  # slow contenders have fewer rounds: the first ones
+
+
+def quarters(numbers):
+    """Lower quartile, median, upper quartile."""
+    return quantiles(numbers, n=4) if len(numbers) > 1 else [numbers[0]] * 3
 
 
 def spread(times):
     """The middle half's width over the median."""
-    low, middle, high = quantiles(times, n=4)
+    low, middle, high = quarters(times)
     return (high - low) / middle
 
 

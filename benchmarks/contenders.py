@@ -1,0 +1,371 @@
+"""Each library's way to run a program: as its documentation recommends, at the best setting found.
+
+`contenders(program, args)` yields (name of the row, builder). A builder returns a function without arguments that
+computes the derivative, natively and to the end (asynchronous libraries are waited for), or raises `Refused` or whatever the
+library raises: that is shown.
+"""
+
+import math
+import types
+from functools import cache, partial
+
+import numpy as np
+
+from . import native
+from .harness import installed
+from .program import flat, rebind
+
+JIT, EAGER, VALUE = "adjoint jit", "adjoint eager", "adjoint jit, value only"
+CPP, FAST = native.FLAGS  # the rows of the two builds
+REWRITTEN = ", rewritten"
+PEERS = ("JAX jit", "torch eager", "torch.compile", "autograd", "CasADi")
+OTHERS = {
+    "JAX jit": "jax",
+    "torch eager": "torch",
+    "torch.compile": "torch",
+    "autograd": "autograd",
+    "CasADi": "casadi",
+}
+
+
+class Refused(Exception):
+    """This contender does not run the program; the text says why."""
+
+
+def contenders(program, args):
+    """Pairs (row, builder), ours first."""
+    yield JIT, partial(jit, program, args)
+    if program.transform == "value_and_grad" and "adjoint" not in program.derive:
+        yield VALUE, partial(jit, program, args, value_only=True)
+    yield EAGER, partial(eager, program, args)
+    if program.native:
+        for variant in native.FLAGS:
+            yield variant, partial(cpp, program, args, variant)
+    for row, library in OTHERS.items():
+        if row == "CasADi":
+            if program.casadi is not None and installed("casadi"):
+                yield row, partial(casadi, program, args)
+        elif installed(library):
+            build = {"JAX jit": jax_jit, "torch eager": torch_eager, "torch.compile": torch_compile}.get(row, autograd)
+            if library in program.without:
+                yield row, partial(_refuse, program.without[library])
+                continue
+            if library not in program.derive and not program.ours:
+                unrolls = "unrolls the loop: minutes to compile (--as-written tries it)"
+                late = row in ("JAX jit", "torch.compile") and library in program.unrolls
+                yield row, partial(_refuse, unrolls) if late else partial(build, program, args, program.f)
+            rewrite = program.rewrites.get(row, program.rewrites.get(library))
+            if row in program.too_long:
+                yield row + REWRITTEN, partial(_refuse, "unrolls the loop: minutes to compile")
+            elif rewrite is not None or library in program.derive:
+                yield row + REWRITTEN, partial(build, program, args, rewrite)
+    for name, build in program.kernels.items():
+        yield name, partial(_by_hand, build, args)
+    if program.numba is not None and installed("numba"):
+        yield "numba, by hand", partial(_by_hand, program.numba, args)
+
+
+def _refuse(why):
+    raise Refused(why)
+
+
+def _by_hand(build, args):
+    f = build()
+    return lambda: f(*args)
+
+
+def warm_up():
+    """Import what is there and compile something small with it, so that no workload's first call pays for that."""
+    x = np.ones(2)
+    if installed("jax"):
+        jax = _jax()
+        jax.block_until_ready(jax.jit(jax.grad(lambda x: jax.numpy.sum(x * x)))(x))
+    if installed("torch"):
+        torch, _ = _torch()
+        leaf = torch.tensor(x, requires_grad=True)
+        torch.autograd.grad((leaf * leaf).sum(), [leaf])
+        torch.func.grad(lambda x: (x * x).sum())(leaf.detach())
+    if installed("autograd"):
+        import autograd
+        import autograd.numpy
+        import autograd.scipy.special
+
+        autograd.grad(lambda x: autograd.numpy.sum(x * x))(x)
+    if installed("numba"):
+        import numba
+
+        numba.njit(lambda x: x[0])(x)
+    if installed("casadi"):
+        import casadi  # noqa: F401
+    import adjoint as ad
+
+    ad.grad(lambda x: np.sum(x * x))(x)
+    if hasattr(ad, "jit"):
+        ad.jit(ad.grad(lambda x: np.sum(np.exp(x) * x)))(x)
+
+
+# ---- adjoint ----
+
+
+def differentiated(ad, program, f):
+    """adjoint's derivative of f as the program asks for it: the same text eager and compiled."""
+    if "adjoint" in program.derive:
+        return program.derive["adjoint"](ad)
+    if program.transform == "value_and_grad":
+        return ad.value_and_grad(f, argnums=0 if program.wrt == 1 else tuple(range(program.wrt)))
+    return {"jacobian": ad.jacobian, "hessian": ad.hessian, "hvp": ad.hvp}[program.transform](f)
+
+
+def eager(program, args):
+    import adjoint as ad
+
+    g = differentiated(ad, program, program.f)
+    try:
+        g(*args)
+    except Exception as error:
+        # an array that the program makes and fills: eager code asks for adjoint's
+        g = differentiated(ad, program, rebind(program.f, np=ad.numpy))
+        try:
+            g(*args)
+        except Exception:
+            raise error from None
+    return lambda: g(*args)
+
+
+def jit(program, args, value_only=False):
+    import adjoint as ad
+
+    if not hasattr(ad, "jit"):
+        raise Refused("adjoint.jit is not there yet")
+    g = ad.jit(program.f if value_only else differentiated(ad, program, program.f))
+    return lambda: g(*args)
+
+
+# ---- C++ ----
+
+
+def cpp(program, args, variant):
+    loaded = native.library(variant)
+    if loaded is None:
+        raise Refused("no C++ compiler")
+    dtype = np.float32 if any(isinstance(a, np.ndarray) and a.dtype == np.float32 for a in args) else np.float64
+    arrays = [np.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else np.asarray(a) for a in args]
+    outputs = [np.zeros(shape, dtype) for shape in result_shapes(program, arrays)]
+    return native.Call(loaded, program.native, arrays, outputs, program.dims(args.size))
+
+
+def result_shapes(program, args):
+    """The shapes of what a derivative returns."""
+    if program.reference is not None:
+        return [np.shape(a) for a in flat(program.reference(*args))]
+    return [(), *(np.shape(a) for a in args[: program.wrt])]
+
+
+# ---- JAX ----
+
+
+@cache
+def _jax():
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def jax_transform(jax, program, f):
+    if program.transform == "value_and_grad":
+        return jax.value_and_grad(f, argnums=tuple(range(program.wrt)))
+    if program.transform == "hvp":
+        return lambda x, v: jax.jvp(jax.grad(f), (x,), (v,))[1]
+    return {"jacobian": jax.jacrev, "hessian": jax.hessian}[program.transform](f)
+
+
+def jax_jit(program, args, f):
+    jax = _jax()
+    if f is program.f:
+        f = rebind(f, np=jax.numpy, special=jax.scipy.special, math=jax.numpy, grad=jax.grad)
+    elif f is not None:
+        f = f()
+    if "jax" in program.derive:
+        g = program.derive["jax"](jax)
+    else:
+        g = jax_transform(jax, program, f)
+    g = jax.jit(g)
+    xs = [jax.numpy.asarray(a) for a in args]
+    wait = jax.block_until_ready
+    return lambda: wait(g(*xs))
+
+
+# ---- PyTorch ----
+
+
+@cache
+def _torch():
+    """torch and a module that has NumPy's names: so that it can run NumPy's text."""
+    import torch
+
+    torch.set_num_threads(1)
+    shim = types.ModuleType("torch_as_numpy")
+    for name in dir(torch):
+        if not name.startswith("_"):
+            setattr(shim, name, getattr(torch, name))
+    float64 = torch.float64
+
+    def scalars(function):
+        def call(a, b):
+            if not isinstance(a, torch.Tensor):
+                a = torch.as_tensor(a, dtype=b.dtype)
+            if not isinstance(b, torch.Tensor):
+                b = torch.as_tensor(b, dtype=a.dtype)
+            return function(a, b)
+
+        return call
+
+    def array(data, dtype=None):
+        if isinstance(data, (list, tuple)):
+            return torch.stack([d if isinstance(d, torch.Tensor) else torch.as_tensor(d, dtype=float64) for d in data])
+        return torch.as_tensor(data, dtype=float64)
+
+    shim.max, shim.min = torch.amax, torch.amin
+    shim.max = lambda x, axis=None, keepdims=False: (
+        torch.max(x) if axis is None else torch.amax(x, dim=axis, keepdim=keepdims)
+    )
+    shim.min = lambda x, axis=None, keepdims=False: (
+        torch.min(x) if axis is None else torch.amin(x, dim=axis, keepdim=keepdims)
+    )
+    shim.sum = lambda x, axis=None, keepdims=False: (
+        torch.sum(x) if axis is None else torch.sum(x, dim=axis, keepdim=keepdims)
+    )
+    shim.mean = lambda x, axis=None: torch.mean(x) if axis is None else torch.mean(x, dim=axis)
+    shim.maximum, shim.minimum = scalars(torch.maximum), scalars(torch.minimum)
+    shim.logaddexp = scalars(torch.logaddexp)
+    shim.zeros = lambda shape, dtype=float64: torch.zeros(shape, dtype=dtype)
+    shim.ones = lambda shape, dtype=float64: torch.ones(shape, dtype=dtype)
+    shim.eye = lambda n: torch.eye(n, dtype=float64)
+    shim.concatenate = torch.cat
+    shim.array = array
+    shim.sqrt = lambda x: torch.sqrt(x) if isinstance(x, torch.Tensor) else math.sqrt(x)
+    shim.linalg = torch.linalg
+    shim.pad = lambda x, width: torch.nn.functional.pad(x, [n for pair in reversed(width) for n in pair])
+    shim.copy = torch.clone
+    return torch, shim
+
+
+def _torch_function(program, f):
+    torch, shim = _torch()
+    if f is program.f:
+        return rebind(f, np=shim, special=torch.special, math=shim, grad=torch.func.grad)
+    return f and f()
+
+
+def _torch_args(args):
+    torch, _ = _torch()
+    return [torch.tensor(a) if isinstance(a, np.ndarray) else torch.tensor(a, dtype=torch.float64)
+            if isinstance(a, float) else a for a in args]  # fmt: skip
+
+
+def torch_transform(torch, program, f):
+    if program.transform == "value_and_grad":
+        g = torch.func.grad_and_value(f, argnums=tuple(range(program.wrt)))
+
+        def value_and_grad(*xs):
+            grads, value = g(*xs)
+            return value, grads
+
+        return value_and_grad
+    if program.transform == "hvp":
+        return lambda x, v: torch.func.jvp(torch.func.grad(f), (x,), (v,))[1]
+    return {"jacobian": torch.func.jacrev, "hessian": torch.func.hessian}[program.transform](f)
+
+
+def torch_eager(program, args, f):
+    torch, _ = _torch()
+    f, xs = _torch_function(program, f), _torch_args(args)
+    if "torch" in program.derive:
+        g = program.derive["torch"](torch)
+        return lambda: g(*xs)
+    if program.transform != "value_and_grad":
+        g = torch_transform(torch, program, f)
+        return lambda: g(*xs)
+    leaves = [x.requires_grad_() for x in xs[: program.wrt]]
+
+    def value_and_grad():
+        y = f(*xs)
+        return y, torch.autograd.grad(y, leaves)
+
+    return value_and_grad
+
+
+def torch_compile(program, args, f):
+    torch, _ = _torch()
+    f, xs = _torch_function(program, f), _torch_args(args)
+    torch._dynamo.reset()
+    torch._inductor.config.force_disable_caches = True  # the time to compile is measured
+    torch._inductor.config.compile_threads = 1
+    g = program.derive["torch"](torch) if "torch" in program.derive else torch_transform(torch, program, f)
+    g = torch.compile(g, dynamic=False)
+    return lambda: g(*xs)
+
+
+# ---- HIPS autograd ----
+
+
+def autograd(program, args, f):
+    import autograd
+    import autograd.numpy
+    import autograd.scipy.special
+
+    if "autograd" in program.derive:
+        g = program.derive["autograd"](autograd)
+        return lambda: g(*args)
+    if f is program.f:
+        f = rebind(f, np=autograd.numpy, special=autograd.scipy.special, math=autograd.numpy, grad=autograd.grad)
+    else:
+        f = f()
+    if program.transform == "value_and_grad":
+        g = autograd.value_and_grad(f, argnum=tuple(range(program.wrt)))
+    elif program.transform == "hvp":
+        g = autograd.hessian_vector_product(f)
+    else:
+        g = {"jacobian": autograd.jacobian, "hessian": autograd.hessian}[program.transform](f)
+    return lambda: g(*args)
+
+
+# ---- CasADi ----
+
+
+def casadi(program, args):
+    """Value and gradients as one SX function, called through its buffers: the quickest way it has."""
+    import casadi as ca
+
+    dims = [np.shape(a) for a in args]
+    if any(len(d) > 2 for d in dims):
+        raise Refused("arrays of more than two dimensions")
+    symbols = [ca.SX.sym(f"x{k}", *(d or (1, 1))) for k, d in enumerate(dims)]
+    value = program.casadi(ca, *symbols)
+    if program.transform == "value_and_grad":
+        results = [value, *(ca.gradient(value, x) for x in symbols[: program.wrt])]
+    elif program.transform == "hessian":
+        results = [ca.hessian(value, symbols[0])[0]]
+    elif program.transform == "hvp":
+        results = [ca.jtimes(ca.gradient(value, symbols[0]), symbols[0], symbols[1])]
+    else:
+        results = [ca.jacobian(value, symbols[0])]
+    function = ca.Function("f", symbols, [ca.densify(r) for r in results])
+    buffer, trigger = function.buffer()
+    ins = [np.asfortranarray(np.asarray(a, np.float64)) for a in args]
+    shapes = [d if k or program.transform != "value_and_grad" else () for k, d in enumerate([(), *dims])]
+    outs = []
+    for k, r in enumerate(results):
+        shape = shapes[k] if program.transform == "value_and_grad" else tuple(n for n in r.shape if n > 1)
+        outs.append(np.zeros(shape, order="F"))
+    for k, a in enumerate(ins):
+        buffer.set_arg(k, memoryview(a.reshape(-1, order="F")))
+    for k, a in enumerate(outs):
+        buffer.set_res(k, memoryview(a.reshape(-1, order="F")))
+
+    def call(keep=(function, buffer, ins)):
+        trigger()
+        return outs
+
+    return call
