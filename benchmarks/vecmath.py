@@ -35,7 +35,7 @@ entry:
 loop:
   %i = phi i64 [ 0, %entry ], [ %next, %loop ]
 {lines}
-  %y = call {t} {symbol}({given})
+  %y = call {t} @{symbol}({given})
   %q = getelementptr {kind}, ptr %out, i64 %i
   store {t} %y, ptr %q, align {size}
   %next = add i64 %i, {width}

@@ -38,7 +38,7 @@ def supported(name):
 
 
 def request(module, name, kind, width, inline=False):
-    """The symbol of a function, whose definition and all it needs are put into the module.
+    """The symbol (without @) of a function, whose definition and all it needs are put into the module.
 
     kind: "double" or "float". width: 1 for scalars, more for vectors of that many lanes. The function is inlined exactly
     if `inline`.
@@ -59,7 +59,7 @@ def definition(name, kind, width, fma, inline):
     if kind == "float":
         body = single or _through_double(BY_DOUBLE.get(name, double))
     lanes = BITS[kind] if width == 1 else f"v{width}{BITS[kind]}"
-    symbol = f"@ad.{name}.{lanes}" + (".inline" if inline else "")
+    symbol = f"ad.{name}.{lanes}" + (".inline" if inline else "")
     text, declarations, functions = function(symbol, kind, width, arity, fma, inline, body)
     return symbol, {**functions, symbol: text}, declarations
 

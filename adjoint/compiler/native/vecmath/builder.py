@@ -174,11 +174,11 @@ class Builder:
 
     def intrinsic(self, name, kind, *args):
         suffix = BITS[kind] if self.width == 1 else f"v{self.width}{BITS[kind]}"
-        symbol, t = f"@llvm.{name}.{suffix}", self.type(kind)
+        symbol, t = f"llvm.{name}.{suffix}", self.type(kind)
         if symbol not in self.declarations:
-            self.declarations[symbol] = f"declare {t} {symbol}({', '.join([t] * len(args))})"
+            self.declarations[symbol] = f"declare {t} @{symbol}({', '.join([t] * len(args))})"
         given = ", ".join(f"{t} {self.operand(kind, a)}" for a in args)
-        return self.emit(kind, f"call {t} {symbol}({given})")
+        return self.emit(kind, f"call {t} @{symbol}({given})")
 
     def fma(self, x, y, z):
         """x * y + z, with one rounding where the CPU can."""
@@ -301,6 +301,6 @@ def function(symbol, kind, width, arity, fma, inline, body):
     result = body(b, *(Value(b, kind, f"%x{i}") for i in range(arity)))
     params = ", ".join(f"{t} %x{i}" for i in range(arity))
     how = "alwaysinline" if inline else "noinline"
-    lines = [f"define internal {t} {symbol}({params}) {ATTRIBUTES} {how} {{", "entry:", *b.lines]
+    lines = [f"define internal {t} @{symbol}({params}) {ATTRIBUTES} {how} {{", "entry:", *b.lines]
     lines += [f"  ret {t} {result.text}", "}"]
     return "\n".join(lines), b.declarations, b.functions

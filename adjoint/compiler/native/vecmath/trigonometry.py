@@ -77,7 +77,7 @@ def far_scalar(fma):
     n = (t2 >> 62) + negative.cast("zext", "i64")
     size = b.select(negative, 0 - fraction, fraction) | 1
     zeros = b.emit("i128", f"call i128 @llvm.ctlz.i128(i128 {size.text}, i1 true)")
-    b.declarations["@llvm.ctlz.i128"] = "declare i128 @llvm.ctlz.i128(i128, i1)"
+    b.declarations["llvm.ctlz.i128"] = "declare i128 @llvm.ctlz.i128(i128, i1)"
     size = size << zeros
     top = (size >> 75).cast("trunc", "i64").cast("sitofp", "double")
     rest = ((size >> 22).cast("trunc", "i64") & ((1 << 53) - 1)).cast("sitofp", "double")
@@ -139,14 +139,14 @@ done:
 def _far(b, ax, huge, r, rest, t):
     """r, rest and t, those of huge lanes replaced: what stands in the rare branch."""
     text, declarations = far_scalar(b.fma_native)
-    b.functions["@ad.far.f64"] = text
+    b.functions["ad.far.f64"] = text
     b.declarations.update(declarations)
-    symbol = "@ad.far.f64"
+    symbol = "ad.far.f64"
     if b.width > 1:
-        symbol = f"@ad.far.v{b.width}f64"
+        symbol = f"ad.far.v{b.width}f64"
         b.functions[symbol] = far_vector(b.width)
     result = f"{{ {b.type('double')}, {b.type('double')}, {b.type('i64')} }}"
-    found = b.emit("", f"call {result} {symbol}({b.type('double')} {ax.text})").text
+    found = b.emit("", f"call {result} @{symbol}({b.type('double')} {ax.text})").text
     far = [b.emit(k, f"extractvalue {result} {found}, {i}") for i, k in enumerate(("double", "double", "i64"))]
     return [b.select(huge, far[0], r), b.select(huge, far[1], rest), b.select(huge, far[2], t)]
 
@@ -206,7 +206,7 @@ def _called(b, name, x):
     b.functions.update(functions)
     b.declarations.update(declarations)
     t = b.type("double")
-    return b.emit("double", f"call {t} {symbol}({t} {x.text})")
+    return b.emit("double", f"call {t} @{symbol}({t} {x.text})")
 
 
 def sin(b, x):
