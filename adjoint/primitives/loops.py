@@ -540,6 +540,8 @@ def _scan_record(wants, *args, body, n, m, reverse, length):
     k = len(step_needs)
     xs_needed = [args[i] for i in needs if n <= i < n + m]
     residuals = [*out[total : total + k], *xs_needed, *out[total + k :]]
+    if length is None and not residuals:
+        residuals = [args[n]]  # a stack, which tells the way back how many steps there were
     return pack(*out[:total]), (backward, needs, carry_wants, rest_wants, constants, out[n:total], residuals)
 
 

@@ -1,0 +1,77 @@
+"""Passes over a captured graph, before native code is made of it: each is a function Graph -> Graph in a file of its own.
+
+`run` applies those of PASSES that a level asks for, in order, and leaves a record of each with the result.
+"""
+
+import sys
+import time
+from typing import NamedTuple
+
+from ...core.config import config
+from ...traces.graph import Graph
+from .cse import cse
+from .dce import dce
+from .fold import fold
+from .inline import inline
+from .rewrite import bodies
+from .simplify import simplify
+
+# (name, pass, from which level on it is applied)
+PASSES = (
+    ("inline", inline, 0),
+    ("dead code", dce, 0),
+    ("common subexpressions", cse, 1),
+    ("constants", fold, 1),
+    ("simplify", simplify, 1),
+    ("common subexpressions", cse, 1),
+    ("dead code", dce, 0),
+)
+
+
+class Record(NamedTuple):
+    """What one pass did."""
+
+    name: str
+    before: Graph
+    after: Graph
+    lines_before: int
+    lines_after: int
+    seconds: float
+
+
+def run(graph: Graph, level: int = 2) -> Graph:
+    """The graph after the passes of this level: 0 what code generation needs, 1 all that keep every bit, 2 all."""
+    records = []
+    for name, apply, least in PASSES:
+        if level < least:
+            continue
+        start = time.perf_counter()
+        after = apply(graph)
+        seconds = time.perf_counter() - start
+        records.append(Record(name, graph, after, size(graph), size(after), seconds))
+        graph = after
+    if config.debug >= 6:
+        for r in records:
+            print(
+                f"pass {r.name}: {r.lines_before} -> {r.lines_after} lines, {r.seconds * 1e3:.2f} ms", file=sys.stderr
+            )
+            if r.after is not r.before:
+                print("    " + str(r.after).replace("\n", "\n    "), file=sys.stderr)
+    if records and graph is records[0].before:
+        graph = Graph(graph.inputs, graph.lines, graph.outputs, graph.structure, graph.hidden, graph.name)
+    graph.cache["passes"] = tuple(records)
+    return graph
+
+
+def records(graph: Graph) -> tuple:
+    """What the passes did that made this graph: for `explain`."""
+    return graph.cache.get("passes", ())
+
+
+def size(graph: Graph, seen=None) -> int:
+    """The number of lines, those of bodies included."""
+    seen = set() if seen is None else seen
+    if id(graph) in seen:
+        return 0
+    seen.add(id(graph))
+    return len(graph.lines) + sum(size(g, seen) for line in graph.lines for _, g in bodies(line))
