@@ -25,6 +25,11 @@ SETTINGS = {
         "ADJOINT_IEEE",
         "derivatives follow IEEE arithmetic: a zero cotangent times an infinite partial is NaN, not 0",
     ),
+    "cache": (
+        "on",
+        "ADJOINT_CACHE",
+        "compiled code is kept on disk for the next process: on (in the user's cache folder), off, or a folder",
+    ),
 }
 
 _changed: ContextVar[dict] = ContextVar("adjoint_config", default={})  # noqa: B039 - never written: `with` makes new ones
@@ -37,6 +42,9 @@ def _from_environment():
         text = os.environ.get(variable)
         if text is None:
             values[name] = default
+            continue
+        if isinstance(default, str):
+            values[name] = text
             continue
         try:
             values[name] = type(default)(int(text))

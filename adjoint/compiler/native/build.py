@@ -18,8 +18,8 @@ from ...core.errors import AdjointError
 from . import cache
 
 FORMAT = 1  # part of the key of cached object code: raise it when the pipeline or the linking below changes
-OPTIMIZE = 1  # LLVM's O1: O2 and O3 cost up to twice as much compile time for the same code, given explicit vectors
-GENERATE = 2  # level of code generation; 3 gave the same run times
+# (level of the optimiser, level of code generation), 0 to 3
+USUAL = (1, 2)  # O2 and O3 cost up to twice as much compile time for the same code, given explicit vectors
 LIBRARIES_PER_ENGINE = (
     256  # a library that is unloaded leaves 10 KB in its engine; a full engine dies with its last library
 )
@@ -52,13 +52,13 @@ def _binding():
 
 
 @functools.cache
-def _machine():
+def _machine(generate=USUAL[1]):
     """The target machine: code for exactly this CPU, at addresses that may be anywhere."""
     llvm = _binding()
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
-        opt=GENERATE,
+        opt=generate,
         reloc="pic",
         # On Windows only ELF objects with 64-bit addresses can be linked in memory: that is what llvmlite's jitdefault means there
         codemodel="jitdefault" if os.name == "nt" else "default",
@@ -171,7 +171,7 @@ def _names(pattern, text):
     return [(m["f"] or m["v"]).strip('"') for m in pattern.finditer(text)]
 
 
-def load(ir_text: str, symbols: dict[str, int] | None = None, key_extra: str = "") -> Loaded:
+def load(ir_text: str, symbols: dict[str, int] | None = None, key_extra: str = "", effort=USUAL) -> Loaded:
     """Compile IR text, or take its object code from the cache, and link it with `symbols` (name -> address).
 
     Declared functions that are not in `symbols` are looked for in the process (memcpy and the like).
@@ -180,18 +180,23 @@ def load(ir_text: str, symbols: dict[str, int] | None = None, key_extra: str = "
     if config.debug >= 7:
         print(ir_text, file=sys.stderr)
     target = host()
-    key = cache.key(ir_text, key_extra, target.cpu, target.features, target.version, str((FORMAT, OPTIMIZE, GENERATE)))
+    key = cache.key(ir_text, key_extra, target.cpu, target.features, target.version, str((FORMAT, effort)), _version())
     code = cache.get(key)
-    fresh = code is None
-    if fresh:
-        code = compile_object(ir_text)
-    loaded = _link(code, symbols, _names(_DEFINED, ir_text), _names(_DECLARED, ir_text))
-    if fresh:
-        cache.put(key, code)  # after linking: what cannot be linked is not kept
+    defined, declared = _names(_DEFINED, ir_text), _names(_DECLARED, ir_text)
+    if code is not None:
+        return _link(code, symbols, defined, declared)
+    code = compile_object(ir_text, effort)
+    loaded = _link(code, symbols, defined, declared)
+    cache.put(key, code)  # after linking: what cannot be linked is not kept
     return loaded
 
 
-def compile_object(ir_text: str) -> bytes:
+def _version():
+    """This package's version, from below it: the top package must not be imported here."""
+    return getattr(sys.modules.get(__name__.partition(".")[0]), "__version__", "")
+
+
+def compile_object(ir_text: str, effort=USUAL) -> bytes:
     """IR text to object code for this CPU."""
     llvm = _binding()
     try:
@@ -200,8 +205,8 @@ def compile_object(ir_text: str) -> bytes:
     except RuntimeError as error:
         raise CodeError(_refused(ir_text, str(error))) from None
     with module:
-        machine = _machine()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=OPTIMIZE)
+        machine = _machine(effort[1])
+        tuning = llvm.create_pipeline_tuning_options(speed_level=effort[0])
         tuning.loop_vectorization = False
         tuning.slp_vectorization = False
         tuning.loop_interleaving = False

@@ -9,90 +9,12 @@ what it relies on, `available` checks it); knows nothing of graphs.
 import ctypes
 import functools
 import sys
-import sysconfig
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from . import build, glue, glue_call
-
-
-@dataclass(frozen=True)
-class ArrayLeaf:
-    """An ndarray of exactly this shape and dtype, C-contiguous and aligned."""
-
-    shape: tuple
-    dtype: Any
-
-    def __post_init__(self):
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-
-    @property
-    def nbytes(self):
-        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
-class ScalarLeaf:
-    """A Python number (`type` is float, int, bool or complex) or a NumPy scalar (`type` is np.float64, ...)."""
-
-    type: type
-
-    @property
-    def dtype(self):
-        return np.dtype(self.type)
-
-    @property
-    def nbytes(self):
-        return self.dtype.itemsize
-
-    shape = ()
-
-
-@dataclass(frozen=True)
-class Same:
-    """This very object: a static argument, a guard, a constant result."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Equal:
-    """An equal object of the same type, where comparing costs little and runs nobody's code (str, int, bytes); else as Same."""
-
-    value: Any
-
-
-@dataclass
-class Spec:
-    """What a compiled kernel expects and makes. A node is a leaf, Same, Equal, or a tuple, list or dict of nodes.
-
-    The kernel's inputs are the leaves of `args`, then of `kwargs`, then of `hidden`, in order; its outputs the leaves of `outputs`.
-    A source is ("global", dict, name), ("cell", cell), ("attr", object, name), ("item", container, key) or ("ref", object).
-    """
-
-    args: tuple = ()
-    kwargs: dict = field(default_factory=dict)
-    outputs: Any = ()  # a node; Same(x) gives x itself
-    fallback: Any = (
-        None  # called with the arguments of a call that does not fit; must not call the same builtin with them again
-    )
-    on_error: Any = None  # called with the kernel's nonzero result; is to raise
-    hidden: list = field(default_factory=list)  # (source, node): inputs read at each call
-    guards: list = field(
-        default_factory=list
-    )  # (source, Same(x) or Equal(x)); ("absent", dict, name), None: no such name
-    workspace: int = 0  # bytes
-    release_gil: bool = False
-    out: bool = True  # whether calls may pass `out=`
-    pool: bool = True  # whether result arrays that nobody holds any more are used again
-    frees: bool = False  # the module defines @kernel.free(ptr), to be called before a workspace goes
-    name: str = "compiled"
-    doc: str = ""
-    keep: tuple = ()  # objects to keep alive with the builtin
-
+from . import build, cache, callback, glue, glue_call, layout
+from .slowcall import SlowCall
+from .spec import ArrayLeaf, Equal, Same, ScalarLeaf, Spec, comparable, native, result_leaves
 
 _PYTHON_SCALARS = {float: glue.OUT_FLOAT, int: glue.OUT_INT, bool: glue.OUT_BOOL, complex: glue.OUT_COMPLEX}
 _SOURCES = {
@@ -103,9 +25,6 @@ _SOURCES = {
     "ref": glue.REF,
     "absent": glue.ABSENT,
 }
-_COMPARABLE = (str, int, bytes)
-_EMPTY = 184  # PyArray_Empty in NumPy's table of C functions, whose order is fixed
-_NDARRAY = 2  # the type ndarray in it
 
 
 @functools.cache
@@ -114,27 +33,46 @@ def pyapi() -> dict[str, int]:
     addresses = {}
     for name in glue.C_API:
         if name != "PyArray_Empty":
-            addresses[name] = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
-    addresses["PyArray_Empty"] = _numpy_table()[_EMPTY]
+            addresses[name] = _address(getattr(ctypes.pythonapi, name))
+    addresses["PyArray_Empty"] = int(layout.numpy_table()[layout.EMPTY] or 0)
     return addresses
 
 
-@functools.cache
-def _numpy_table():
-    from numpy._core._multiarray_umath import _ARRAY_API
-
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return ctypes.cast(pointer(_ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p * 300)).contents
+def _address(function) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 @functools.cache
 def _glue():
-    """The glue, compiled and connected."""
-    loaded = build.load(build.assemble(_Plain(), glue_call.text()), pyapi())
-    for i, kind in enumerate(_COMPARABLE):
-        ctypes.c_void_p.from_address(loaded.address("comparable") + 8 * i).value = id(kind)
+    """The glue, compiled and connected. Where it is kept on disk, it is worth 0.1 s to save 20 ns a call; else it takes 20 ms."""
+    effort = (0, 0) if cache.folder() is None else (0, 1)
+    loaded = build.load(build.assemble(_Plain(), glue_call.text()), pyapi(), effort=effort)
+    for i, kind in enumerate(comparable):
+        _poke(loaded.address("comparable") + 8 * i, id(kind))
+    _poke(loaded.address("handler"), id(callback.handle))
+    loaded.keep.append(callback.handle)
     return loaded
+
+
+def _poke(address, word):
+    ctypes.c_uint64.from_address(address).value = word
+
+
+@functools.cache
+def services() -> dict[str, int]:
+    """What kernels may call (name -> address): ad.poll, ad.callback, ad.grow, ad.free. They take the GIL themselves.
+
+    i32 @ad.poll()                     nonzero: Ctrl-C; stop and return nonzero
+    i32 @ad.callback(i64, ptr, ptr)    nonzero: the Python function raised; stop and return nonzero (callback.py)
+    ptr @ad.grow(ptr, i64)             realloc: null on failure
+    void @ad.free(ptr)
+    """
+    return {
+        "ad.poll": _glue().address("ad.poll"),
+        "ad.callback": _glue().address("ad.callback"),
+        "ad.grow": pyapi()["PyMem_RawRealloc"],
+        "ad.free": pyapi()["PyMem_RawFree"],
+    }
 
 
 class _Plain:
@@ -179,7 +117,7 @@ class _Writer:
     def program(self, node, leaves, held=False):
         """The words that describe an expected argument; its leaves are appended to `leaves`."""
         if isinstance(node, ArrayLeaf):
-            _native(node.dtype)
+            native(node.dtype)
             leaves.append((node, held))
             return [glue.ARRAY, id(np.ndarray), self.object(node.dtype), len(node.shape), *node.shape]
         if isinstance(node, ScalarLeaf):
@@ -189,12 +127,12 @@ class _Writer:
             if node.type is bool:
                 return [glue.BOOL, id(bool), id(True)]
             if node.type not in _PYTHON_SCALARS:
-                _native(node.dtype)
+                native(node.dtype)
             return [glue.SCALAR, id(node.type)]
         if isinstance(node, Same):
             return [glue.SAME, self.object(node.value)]
         if isinstance(node, Equal):
-            return [glue.EQUAL if type(node.value) in _COMPARABLE else glue.SAME, self.object(node.value)]
+            return [glue.EQUAL if type(node.value) in comparable else glue.SAME, self.object(node.value)]
         if type(node) is tuple or type(node) is list:
             words = [glue.TUPLE if type(node) is tuple else glue.LIST, id(type(node)), len(node)]
             for child in node:
@@ -228,28 +166,22 @@ class _Writer:
 
     def leaf(self, node):
         """The row of a result's leaf, and the places in it that are to point at its dimensions."""
-        dtype = _native(node.dtype)
+        dtype = native(node.dtype)
         row = dict.fromkeys(glue.LEAF_FIELDS, 0)
         row.update(descr=self.object(dtype), nbytes=node.nbytes, nd=len(node.shape), kind=glue.OUT_ARRAY)
         if isinstance(node, ScalarLeaf):
             row.update(kind=_PYTHON_SCALARS.get(node.type, glue.OUT_NUMPY), type=id(node.type))
-            if dtype == bool:
+            if dtype.kind == "b":
                 no, yes = (False, True) if node.type is bool else (np.False_, np.True_)
                 row.update(kind=glue.OUT_BOOL, type=self.object(no), other=self.object(yes))
         return list(row.values())
 
 
-def _native(dtype):
-    if dtype.char not in "?bBhHiIlLqQefdFD" or not dtype.isnative:
-        raise TypeError(f"compiled code does not take the dtype {dtype}")
-    return dtype
-
-
 def make(loaded: build.Loaded, spec: Spec):
     """A builtin that calls `@kernel` of `loaded` as `spec` says. It keeps the code and everything it needs alive."""
-    reason = unavailable()
-    if reason:
-        raise NotImplementedError(reason)
+    leaves = result_leaves(spec.outputs)
+    if not available():
+        return SlowCall(loaded, spec, leaves)
     writer = _Writer()
     header = writer.append([0] * len(glue.BLOCK))
     at = {name: i for i, name in enumerate(glue.BLOCK)}
@@ -372,18 +304,66 @@ def release(builtin) -> None:
     _destroy()(int(builtin.__self__[-1]))
 
 
-@functools.cache
-def unavailable() -> str:
-    """Why builtins cannot be made here, or "" if they can."""
-    if sys.implementation.name != "cpython":
-        return f"{sys.implementation.name} has no C API of CPython's layout"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return "this Python runs without its global lock"
-    if sys.maxsize < 2**32 or sys.byteorder != "little":
-        return "not a 64-bit little-endian machine"
-    return ""
-
-
 def available() -> bool:
-    """Whether builtins can be made on this interpreter."""
-    return not unavailable()
+    """Whether builtins can be made on this interpreter; else `make` gives a callable that goes through ctypes."""
+    return not layout.problem()
+
+
+_SELF_TEST = """
+define i32 @kernel(ptr %ins, ptr %outs, ptr %ws) {
+entry:
+  %a = load ptr, ptr %ins
+  %b.p = getelementptr ptr, ptr %ins, i64 1
+  %b = load ptr, ptr %b.p
+  %o = load ptr, ptr %outs
+  %s.p = getelementptr ptr, ptr %outs, i64 1
+  %s = load ptr, ptr %s.p
+  %k = load double, ptr %b
+  %k1 = insertelement <4 x double> poison, double %k, i64 0
+  %k4 = shufflevector <4 x double> %k1, <4 x double> poison, <4 x i32> zeroinitializer
+  br label %loop
+loop:
+  %i = phi i64 [0, %entry], [%i1, %loop]
+  %sum = phi <4 x double> [zeroinitializer, %entry], [%sum1, %loop]
+  %a.i = getelementptr double, ptr %a, i64 %i
+  %x = load <4 x double>, ptr %a.i, align 8
+  %y = call contract <4 x double> @llvm.fmuladd.v4f64(<4 x double> %x, <4 x double> %k4, <4 x double> %x)
+  %o.i = getelementptr double, ptr %o, i64 %i
+  store <4 x double> %y, ptr %o.i, align 8
+  %sum1 = fadd <4 x double> %sum, %y
+  %i1 = add i64 %i, 4
+  %left = icmp slt i64 %i1, 32
+  br i1 %left, label %loop, label %done
+done:
+  %total = call reassoc double @llvm.vector.reduce.fadd.v4f64(double -0.0, <4 x double> %sum1)
+  store double %total, ptr %s
+  ret i32 0
+}
+declare <4 x double> @llvm.fmuladd.v4f64(<4 x double>, <4 x double>, <4 x double>)
+declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)
+"""
+
+
+@functools.cache
+def self_test() -> str:
+    """Compile a small kernel, call it, check its numbers: "" if all is well on this machine, else what is not."""
+    try:
+        loaded = build.load(build.assemble(_Plain(), _SELF_TEST))
+        other: list = []
+        spec = Spec(
+            args=(ArrayLeaf((32,), float), ScalarLeaf(float)),
+            outputs=(ArrayLeaf((32,), float), ScalarLeaf(np.float64)),
+            fallback=lambda *args: other.append(args),
+        )
+        f = make(loaded, spec)
+        x = np.arange(32.0)
+        for k in (0.5, 2.0):  # whole and half numbers: no rounding, so the comparison is exact
+            y, total = f(x, k)
+            if not np.array_equal(y, x * (k + 1)) or total != x.sum() * (k + 1) or type(total) is not np.float64:
+                return f"a kernel gave {y} and {total} for {x} and {k}"
+        f(x[::2], 1.0)
+        if len(other) != 1:
+            return "a call that does not fit did not reach the fallback"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""

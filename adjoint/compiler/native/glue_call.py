@@ -1,6 +1,6 @@
 """The glue, third part: the C function behind every builtin, and what kernels may call. `text()` is the whole module. See glue.py."""
 
-from .glue import BLOCK, C_API, CHECK, FIELDS, HIDDEN, LEAF_FIELDS, LEAF_WORDS, OUT_ARRAY, STACK, at, field, leaf
+from .glue import C_API, CHECK, FIELDS, HIDDEN, LEAF_WORDS, OUT_ARRAY, STACK, at, field, leaf
 from .glue_results import POOL, RESULTS, WORKSPACE
 
 CALL = f"""

@@ -1,8 +1,24 @@
 """The glue, second part: result arrays and their pool, results as trees, `out=`, the workspace. See glue.py."""
 
 from .glue import (
-    ALIGNED, CONST, CONTIGUOUS, DICT, FIELDS, LEAF_FIELDS, LEAF_WORDS, LIST, OUT_BOOL, OUT_COMPLEX, OUT_FLOAT, OUT_INT, TUPLE, WRITEABLE,
-    at, field, leaf, word,
+    ALIGNED,
+    CONST,
+    CONTIGUOUS,
+    DICT,
+    FIELDS,
+    LEAF_FIELDS,
+    LEAF_WORDS,
+    LIST,
+    OUT_BOOL,
+    OUT_COMPLEX,
+    OUT_FLOAT,
+    OUT_INT,
+    TUPLE,
+    WRITEABLE,
+    at,
+    field,
+    leaf,
+    word,
 )  # fmt: skip
 
 F = FIELDS
