@@ -13,13 +13,8 @@ from .core import tree as tree
 from .core.config import config as config
 from .core.errors import AdjointError as AdjointError
 from .core.tensor import Tensor as Tensor
-from .primitives.control import cond as cond
-from .primitives.control import scan as scan
-from .primitives.control import while_loop as while_loop
 from .primitives.custom import custom_rule as custom_rule
 from .primitives.custom import stop_gradient as stop_gradient
-from .transforms.check import check_grads as check_grads
-from .transforms.checkpoint import checkpoint as checkpoint
 from .transforms.derivatives import elementwise_grad as elementwise_grad
 from .transforms.derivatives import grad as grad
 from .transforms.derivatives import graph as graph
@@ -39,15 +34,31 @@ from .views import trace as _trace  # the debug ladder listens from the start
 
 __all__ = [
     "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian",
-    "hvp", "vmap", "graph", "checkpoint", "custom_rule", "stop_gradient", "cond", "while_loop", "scan", "check_grads",
+    "hvp", "vmap", "graph", "checkpoint", "custom_rule", "stop_gradient", "cond", "while_loop", "scan", "jit", "check_grads",
     "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "show", "plot", "blame", "numpy", "ops",
 ]  # fmt: skip
 
 _LAZY = {
+    "cond": "primitives.control",
+    "while_loop": "primitives.control",
+    "scan": "primitives.control",
+    "checkpoint": "transforms.checkpoint",
+    "check_grads": "transforms.check",
     "show": "views.show",
     "plot": "views.plot",
     "blame": "views.nan",
+    "jit": "compiler.jit",
 }  # name -> where it is; looked up when first used
+TYPE_CHECKING = False  # type checkers take it as true
+if TYPE_CHECKING:
+    from .primitives.control import cond as cond
+    from .primitives.control import scan as scan
+    from .primitives.control import while_loop as while_loop
+    from .transforms.check import check_grads as check_grads
+    from .transforms.checkpoint import checkpoint as checkpoint
+    from .views.nan import blame as blame
+    from .views.plot import plot as plot
+    from .views.show import show as show
 _DTYPES = (  # as NumPy's, for code that writes adjoint.float32
     "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "complex64", "complex128",
@@ -58,7 +69,8 @@ def __getattr__(name):
     import importlib
 
     if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = f = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return f
     if name in ("ops", "scipy", "views", "errors"):
         return importlib.import_module(f"{__name__}.{name}" if name != "errors" else f"{__name__}.core.errors")
     if name in _DTYPES:

@@ -17,7 +17,7 @@ from ..core.op import shape as shape_of
 from ..core.tuples import Parts, items, pack, spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from ..traces.capture import capture
-from ..traces.derive import batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, zeros
+from ..traces.derive import batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
@@ -44,6 +44,7 @@ def _scatter(flags, values):
 def _call_dual(ts, *args, graph):
     active, tangents = _tangents(ts, args)
     derived, out_active = jvp_graph(graph, active)
+    _inherit(derived, graph)
     out = items(bind(call_op, *args, *tangents, graph=derived))
     n = len(graph.outputs)
     return pack(*out[:n]), tuple(_scatter(out_active, out[n:]))
@@ -51,9 +52,22 @@ def _call_dual(ts, *args, graph):
 
 def _call_record(wants, *args, graph):
     forward, backward, needs = vjp_graphs(graph, wants)
+    if "compile" in graph.cache and any(type(v.type) is not Array for v in forward.outputs):
+        # compiled code keeps the steps of a loop in its own memory: the backward pass runs the loop again
+        y = bind(call_op, *args, graph=graph)
+        return y, (_inherit(whole_vjp(graph, wants), graph), list(args))
+    _inherit(forward, graph)
+    _inherit(backward, graph)
     out = items(bind(call_op, *args, graph=forward))
     n = len(graph.outputs)
     return pack(*out[:n]), (backward, [args[i] for i in needs] + list(out[n:]))
+
+
+def _inherit(derived, graph):
+    """What is derived from a compiled graph is compiled."""
+    if "compile" in graph.cache:
+        derived.cache["compile"] = graph.cache["compile"]
+    return derived
 
 
 def cotangents_of(g, types):
@@ -70,12 +84,21 @@ def _call_vjp(wants, g, saved, *_args, graph):
 
 def _call_batch(size, batched, *args, graph):
     derived, _ = batch_graph(graph, size, tuple(batched), all_out=True)
-    return bind(call_op, *args, graph=derived)
+    return bind(call_op, *args, graph=_inherit(derived, graph))
+
+
+COMPILED: list = []  # run(graph, args) of compiled graphs, filled by compiler.program
+
+
+def _call_eval(*args, graph):
+    if COMPILED and graph.cache.get("compile"):
+        return COMPILED[0](graph, args)
+    return tuple(graph.run(*args))
 
 
 call_op = Op(
     "call",
-    lambda *args, graph: tuple(graph.run(*args)),
+    _call_eval,
     kind="control",
     type=lambda *types, graph: Tuple(v.type for v in graph.outputs),
     vjp=_call_vjp,

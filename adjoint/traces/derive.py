@@ -116,6 +116,23 @@ def _vjp_graphs(graph, wants):
     return forward, backward, tuple(needs)
 
 
+def whole_vjp(graph, wants):
+    """Forward and backward in one graph: one cotangent for each floating output, then the inputs -> cotangents wanted."""
+    key = ("whole vjp", wants)
+    if key not in graph.cache:
+        forward, backward, needs = vjp_graphs(graph, wants)
+        n = len(graph.outputs)
+        seeds = sum(floats(v.type) for v in graph.outputs)
+
+        def run(*args):
+            gs, xs = args[:seeds], args[seeds:]
+            return backward.run(*gs, *(xs[i] for i in needs), *forward.run(*xs)[n:])
+
+        types = [strong(v.type) for v in graph.outputs if floats(v.type)] + [v.type for v in graph.inputs]
+        graph.cache[key] = capture(run, *types, name=f"vjp_{graph.name}")
+    return graph.cache[key]
+
+
 def batch_graph(graph, size, batched, all_out=False, types=None):
     """(graph over batches, which outputs are batched). all_out: repeat the unbatched ones, so that all are.
 

@@ -1,0 +1,572 @@
+"""Emit: a graph as native code. Walks the steps of its Plan; small arrays stay in registers, large ones in memory.
+
+What each op does directly is in `direct` (shapes, indices, joins), `products` (BLAS), `regions` (loops and branches); what
+none of them knows is called back into NumPy.
+"""
+
+import math
+
+import numpy as np
+
+from ...core.types import Array, Tuple
+from ...traces.graph import Const, Graph, Var
+from .code import INT, Code, Module, Value, supported
+from .machine import ELEMENTWISE, Machine, cost
+from .nest import Nest
+from .plan import REDUCTIONS, Group, Plan, squeezed
+from .storage import Mem, Reg, Workspace, is_small, load_reg, offsets, store_reg
+
+LITERAL = 32  # elements of a constant array that is written into the code; larger ones are bound when it is linked
+INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
+
+DIRECT: dict = {}  # op name -> function(emitter, line) -> value, or None: call NumPy back
+
+
+def direct(*names):
+    """Register what an op does directly."""
+
+    def register(f):
+        for name in names:
+            DIRECT[name] = f
+        return f
+
+    return register
+
+
+class Kernel:
+    """One compilation: the function under construction and all that its parts share."""
+
+    def __init__(self, graph, fma=True, checks=False):
+        self.module = Module(fma)
+        self.code = Code(self.module)
+        self.machine = Machine(self.code)
+        self.workspace = Workspace()
+        self.graph = graph
+        self.notes: list = []  # what explain() says of the code: one line a step
+        self.callbacks: list = []  # (symbol, function, input types, output types)
+        self.constants: dict = {}
+        self.work = 0  # about how many operations a run does, loops of unknown length counted once
+        self.inner: dict = {}  # slot of a stack of stacks -> slot of its steps
+        self.checks = checks
+
+    def compile(self):
+        """Emit the whole kernel: its text."""
+        code, graph = self.code, self.graph
+        inputs = []
+        for i, v in enumerate(graph.inputs):
+            ptr = code.emit(f"load ptr, ptr {code.at('%ins', 8 * i)}")
+            inputs.append(self.input(ptr, v.type))
+        targets = []
+        for i, v in enumerate(graph.outputs):
+            ptr = code.emit(f"load ptr, ptr {code.at('%outs', 8 * i)}")
+            targets.append(Mem(ptr, v.type.dtype, v.type.shape))
+        start = len(code.lines)
+        Emitter(self, graph, inputs, targets).run()
+        body = code.lines[start:]
+        del code.lines[start:]
+        for slot in self.workspace.slots:  # stacks are empty
+            code.do(f"store i64 0, ptr {code.at('%ws', slot + 16)}")
+        code.lines += body
+        return code.finish() + self._cleanup()
+
+    def _cleanup(self):
+        """The function that frees what a workspace holds beyond itself."""
+        if not self.workspace.slots:
+            return ""
+        self.external("ad.free", "void {}(ptr)")
+        text = ["", "define void @kernel.free(ptr %ws) {"]
+        for i, slot in enumerate(self.workspace.slots):
+            text += [f"  %p{i} = getelementptr i8, ptr %ws, i64 {slot}", f"  %b{i} = load ptr, ptr %p{i}",
+                     f"  call void @ad.free(ptr %b{i})"]  # fmt: skip
+        return "\n".join([*text, "  ret void", "}"])
+
+    def input(self, ptr, t):
+        mem = Mem(ptr, t.dtype, t.shape)
+        return load_reg(self.code, mem) if is_small(t) else mem
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def constant(self, array):
+        """A Mem for an array that is bound when the code is linked."""
+        array = np.ascontiguousarray(array) if array.ndim else array
+        key = id(array)
+        if key not in self.constants:
+            symbol = f"ad.const.{len(self.constants)}"
+            self.module.keep.append(array)
+            self.module.symbols[symbol] = array.ctypes.data
+            self.module.declare(symbol, f"@{symbol} = external global i8")
+            self.constants[key] = f"@{symbol}"
+        return self.constants[key]
+
+    def external(self, symbol, signature):
+        """A function of the runtime (`ad.poll`, `ad.grow`, ...), declared."""
+        return self.module.declare(symbol, f"declare {signature.format('@' + symbol)}")
+
+
+class Emitter:
+    """One graph, emitted at the present place of the kernel.
+
+    inputs: a value for each input. targets: for each output the Mem to put it in, or None to leave it where it is.
+    """
+
+    def __init__(self, kernel, graph, inputs, targets=None, mutable=()):
+        self.kernel = kernel
+        self.code = kernel.code
+        self.machine = kernel.machine
+        self.graph = graph
+        self.env = {id(v): x for v, x in zip(graph.inputs, inputs)}
+        self.targets = targets or [None] * len(graph.outputs)
+        self.plan = Plan(graph, self.native, mutable)
+        self.buffers: dict = {}  # root variable -> (offset, size) in the workspace
+        self.temporary: list = []  # taken for the present step
+        self.storage: dict = {}  # root variable -> Mem chosen beforehand
+        for v, target in zip(graph.outputs, self.targets):
+            root = self.root(v) if target is not None and type(v) is Var else None
+            if root is not None and id(root) not in self.storage and id(root) not in self.env:
+                self.storage[id(root)] = target
+
+    def run(self):
+        """Emit all steps; the values of the outputs."""
+        for i, step in enumerate(self.plan.steps):
+            if type(step) is Group:
+                self.group(step)
+            else:
+                self.env[id(step.out)] = self.line(step)
+            while self.temporary:
+                self.kernel.workspace.give(*self.temporary.pop())
+            for k in self.plan.dying.get(i, ()):
+                if k in self.buffers:
+                    self.kernel.workspace.give(*self.buffers.pop(k))
+        outs = [self.read(v) for v in self.graph.outputs]
+        return [self.finish(x, target) for x, target in zip(outs, self.targets)]
+
+    def finish(self, x, target):
+        """An output where it is wanted."""
+        if target is None or (type(x) is Mem and x.ptr == target.ptr):
+            return x
+        if type(x) is Reg and x.value.width == 1:
+            self.fill(target, x.value)
+        elif type(x) is Reg:
+            store_reg(self.code, Reg(self.machine.cast(x.value, target.dtype), target.shape), target)
+        elif target.size:
+            self.copy(target, x)
+        return target
+
+    def release(self):
+        """Give back the buffers that outputs still held: when a body's results have been taken away."""
+        for buffer in self.buffers.values():
+            self.kernel.workspace.give(*buffer)
+        self.buffers.clear()
+
+    def root(self, v):
+        """The variable whose storage can be that of an output: itself, or where a chain of writes in place began."""
+        plan = self.plan
+        while True:
+            line = plan.line_of.get(id(v))
+            if line is None:
+                return None  # an input
+            if id(v) in plan.in_place or (line.op.name == "reshape" and plan.is_view(line) and type(line.args[0]) is Var):
+                v = line.args[0]
+            else:
+                return None if plan.is_view(line) else v
+
+    # Values
+
+    def native(self, line):
+        """Whether the machine does this elementwise line."""
+        if line.op.name not in ELEMENTWISE or type(line.out.type) is not Array:
+            return False
+        types = [a.type for a in line.args]
+        if not all(type(t) is Array and supported(t.dtype) for t in (*types, line.out.type)):
+            return False
+        return self.machine.can(line.op.name, types, line.out.type)
+
+    def read(self, v):
+        """The value of a variable or constant."""
+        if type(v) is not Const:
+            return self.env[id(v)]
+        if id(v) not in self.env:
+            self.env[id(v)] = self.constant(v.value)
+        return self.env[id(v)]
+
+    def constant(self, x):
+        if type(x) is tuple:
+            return [self.constant(e) for e in x]
+        if not isinstance(x, (np.ndarray, np.generic, int, float, bool, complex)):
+            return self.stack_constant(x)
+        a = np.asarray(x)
+        t = Array(a.shape, a.dtype)
+        if is_small(t):
+            return Reg(self.code.vector(a.reshape(-1).tolist() if a.dtype.kind != "f" else a.reshape(-1), a.dtype), a.shape)
+        if a.size and not any(s for s, n in zip(a.strides, a.shape) if n != 1):
+            one = a[(0,) * a.ndim]
+            if supported(a.dtype):
+                return Reg(self.code.constant(one, a.dtype, 1), a.shape)  # one number, for any shape
+            return Mem(self.kernel.constant(np.asarray(one)), a.dtype, a.shape, (0,) * a.ndim)
+        return Mem(self.kernel.constant(a), a.dtype, a.shape)
+
+    def stack_constant(self, x):
+        from .regions import constant_stack
+
+        return constant_stack(self, x)
+
+    def reg(self, v):
+        """A small value in registers."""
+        x = self.read(v) if type(v) in (Var, Const) else v
+        return load_reg(self.code, x) if type(x) is Mem else x
+
+    def mem(self, v):
+        """A value in memory: registers are put into an alloca."""
+        x = self.read(v) if type(v) in (Var, Const) else v
+        if type(x) is Reg:
+            if x.value.width == 1:
+                mem = self.local(x.dtype, ())
+                store_reg(self.code, x, mem)
+                return Mem(mem.ptr, x.dtype, x.shape, (0,) * len(x.shape))
+            mem = self.local(x.dtype, x.shape)
+            store_reg(self.code, x, mem)
+            return mem
+        return x
+
+    def scalar(self, v):
+        """A value of size 1 as one element."""
+        return self.reg(v).value
+
+    def local(self, dtype, shape):
+        """Room for a small array, in the function's own frame."""
+        n = math.prod(shape)
+        byte = "i8" if dtype.kind == "b" or not supported(dtype) else None
+        kind = f"[{n * (dtype.itemsize if byte else 1)} x {byte or _element(dtype)}]"
+        return Mem(self.code.alloca(kind, 64), dtype, shape)
+
+    def buffer(self, v, t=None):
+        """Memory for a variable: the target of an output, or a place in the workspace until its last use."""
+        t = t or v.type
+        root = self.plan.base(v)
+        if id(root) in self.storage:
+            return Mem(self.storage[id(root)].ptr, t.dtype, t.shape)
+        if is_small(t):
+            return self.local(t.dtype, t.shape)
+        size = t.size * t.dtype.itemsize
+        offset = self.kernel.workspace.take(size)
+        self.buffers[id(root)] = (offset, size)
+        return Mem(self.code.at("%ws", offset), t.dtype, t.shape)
+
+    def scratch(self, dtype, shape, keep=False):
+        """Memory outside any variable's life: for the present step, or (keep) for the rest of this graph."""
+        size = math.prod(shape) * dtype.itemsize
+        offset = self.kernel.workspace.take(size)
+        if keep:
+            self.buffers[object()] = (offset, size)
+        else:
+            self.temporary.append((offset, size))
+        return Mem(self.code.at("%ws", offset), dtype, shape)
+
+    def flat(self, v):
+        """A value as contiguous memory."""
+        mem = self.mem(v)
+        if mem.contiguous or mem.size == 1:
+            return mem
+        fresh = self.scratch(mem.dtype, mem.shape)
+        self.copy(fresh, mem)
+        return fresh
+
+    # Moving memory
+
+    def copy(self, target, source):
+        """target[...] = source, which may have fewer axes, or axes of length 1."""
+        if target.size == 0:
+            return
+        if type(source) is Reg:
+            if source.value.width == 1:
+                self.fill(target, source.value)
+                return
+            source = self.mem(source)
+        if target.contiguous and source.contiguous and source.size == target.size and source.dtype == target.dtype:
+            if source.ptr != target.ptr:
+                self.code.copy(target.ptr, source.ptr, target.nbytes)
+            return
+        if not supported(target.dtype) or not supported(source.dtype):
+            self._copy_odd(target, source)
+            return
+        nest = Nest(self.code, target.shape)
+        a = nest.access(source, aligned(source, target.shape))
+        b = nest.access(target, target.strides, False)
+        nest.run(lambda get: get.store(b, self.machine.cast(get.load(a), target.dtype)), max(source.dtype.itemsize, target.dtype.itemsize))
+
+    def _copy_odd(self, target, source):
+        # complex numbers and the like: as pairs of numbers or bytes
+        n = target.dtype.itemsize
+        if source.dtype != target.dtype:
+            raise NotImplementedError(f"a copy of {source.dtype} into {target.dtype}")
+        word = np.dtype(np.int64) if n % 8 == 0 else np.dtype(np.int8)
+        k = n // word.itemsize
+        strides = aligned(source, target.shape)
+        self.copy(
+            Mem(target.ptr, word, (*target.shape, k), (*target.strides, word.itemsize)),
+            Mem(source.ptr, word, (*target.shape, k), (*strides, word.itemsize)),
+        )
+
+    def fill_any(self, target):
+        """target[...] = 0, of any dtype."""
+        if target.contiguous:
+            self.code.clear(target.ptr, target.nbytes)
+        else:
+            self.fill(target, self.code.constant(0, target.dtype, 1))
+
+    def fill(self, target, x):
+        """target[...] = one number, a Value."""
+        if target.size == 0:
+            return
+        x = self.machine.cast(x, target.dtype)
+        if target.contiguous and x.name in ("0x0000000000000000", "0", "false"):
+            self.code.clear(target.ptr, target.nbytes)
+            return
+        nest = Nest(self.code, target.shape)
+        b = nest.access(target, target.strides, False)
+        nest.run(lambda get: get.store(b, self.code.splat(x, get.width)), target.dtype.itemsize)
+
+    def accumulate(self, target, source):
+        """target[...] += source."""
+        if target.size == 0:
+            return
+        if type(source) is Reg:
+            source = self.mem(source)
+        nest = Nest(self.code, target.shape)
+        a = nest.access(source, aligned(source, target.shape))
+        b = nest.access(target, target.strides, False)
+
+        def body(get):
+            get.store(b, self.machine.add(get.load(b), self.machine.cast(get.load(a), target.dtype)))
+
+        nest.run(body, target.dtype.itemsize)
+
+    # Lines
+
+    def line(self, line):
+        """One line done directly; its value."""
+        name = line.op.name
+        out = line.out.type
+        if type(out) is Array and is_small(out) and self.native(line):
+            return self.small(line)
+        f = DIRECT.get(name)
+        x = f(self, line) if f is not None else None
+        if x is None:
+            x = self.call_back(line)
+        if type(x) is Mem and is_small(out) and line.op.name != "item":
+            x = load_reg(self.code, x)  # at once: memory may change
+        return x
+
+    def small(self, line):
+        """An elementwise line on registers."""
+        out = line.out.type
+        values = [self.broadcast(self.reg(a), out.shape).value for a in line.args]
+        return Reg(self.machine.apply(line.op.name, out.dtype, values, line.params), out.shape)
+
+    def broadcast(self, reg, shape):
+        if reg.shape == tuple(shape):
+            return reg
+        if reg.value.width == 1:
+            return Reg(self.code.splat(reg.value, math.prod(shape)), tuple(shape))
+        places = np.broadcast_to(np.arange(reg.value.width).reshape(reg.shape), shape)
+        return Reg(self.code.shuffle(reg.value, places.reshape(-1).tolist()), tuple(shape))
+
+    def call_back(self, line):
+        """An op that has no native code: NumPy's, on views of our memory."""
+        types = [a.type for a in line.args]
+        outs = list(line.out.type.elems) if type(line.out.type) is Tuple else [line.out.type]
+        if not all(type(t) is Array for t in (*types, *outs)):
+            raise NotImplementedError(f"{line.op.name} of {types} has no native code")
+        code, kernel = self.code, self.kernel
+        ins = code.alloca(f"[{max(1, len(types))} x ptr]")
+        for i, a in enumerate(line.args):
+            code.do(f"store ptr {self.flat(a).ptr}, ptr {code.at(ins, 8 * i)}")
+        results = code.alloca(f"[{len(outs)} x ptr]")
+        memory = []
+        for i, t in enumerate(outs):
+            if len(outs) == 1 and type(line.out.type) is Array:
+                mem = self.buffer(line.out)
+            else:
+                mem = self.local(t.dtype, t.shape) if t.size * t.dtype.itemsize <= 256 else self.scratch(t.dtype, t.shape, keep=True)
+            memory.append(mem)
+            code.do(f"store ptr {mem.ptr}, ptr {code.at(results, 8 * i)}")
+        op, params = line.op, line.params
+        many = type(line.out.type) is Tuple
+        weak = [t.weak for t in types]
+
+        def run(*arrays):
+            args = [x.item() if w else x if x.ndim else x[()] for x, w in zip(arrays, weak)]
+            with np.errstate(all="ignore"):
+                y = op.eval(*args, **params)
+            return y if many else (y,)
+
+        symbol = f"ad.call.{len(kernel.callbacks)}"
+        kernel.callbacks.append((symbol, run, types, outs))
+        kernel.module.declare(symbol, f"@{symbol} = external global i8")
+        kernel.external("ad.callback", "i32 {}(i64, ptr, ptr)")
+        kernel.note(f"{line.op.name}: called back into NumPy")
+        bad = code.emit(f"call i32 @ad.callback(i64 ptrtoint (ptr @{symbol} to i64), ptr {ins}, ptr {results})")
+        code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
+        return memory if many else memory[0]
+
+    # Fused loops
+
+    def group(self, group):
+        """One loop for all lines of a group."""
+        code, machine, plan = self.code, self.machine, self.plan
+        own = {id(line.out) for line in group.lines}
+        order = self._evaluation(group, own)
+        nest = Nest(code, group.space)
+        inside = {id(line.out) for line in order}
+        sources: dict = {}  # (variable, shape as seen) -> Access or Value
+        flags: list = []  # raised by gathers out of bounds
+        gathers: dict = {}
+        for line in order:
+            if plan.gathers(line):
+                gathers[id(line.out)] = self._gather(line, nest, inside)
+                continue
+            shape = line.args[0].type.shape if id(line.out) in plan.space and plan.is_reduction(line) else line.out.type.shape
+            for a in line.args:
+                key = (id(a), squeezed_layout(a.type.shape, shape))
+                if key not in sources and not (type(a) is Var and id(a) in inside):
+                    x = self.read(a)
+                    if type(x) is Reg and x.value.width == 1:
+                        sources[key] = x.value
+                    else:
+                        mem = self.mem(x)
+                        strides = aligned(mem, shape)
+                        sources[key] = nest.access(mem, [s for s, n in zip(strides, shape) if n != 1])
+        stores = []
+        for v in group.stores:
+            mem = self.buffer(v)
+            self.env[id(v)] = mem
+            stores.append((v, nest.access(mem, [s for s, n in zip(mem.strides, mem.shape) if n != 1], False)))
+        reductions = {}
+        for line in order:
+            if plan.is_reduction(line):
+                reductions[id(line.out)] = (line, *self._reduction(line, nest))
+        calls = sum(cost(line.op.name) >= 12 for line in order)
+        self.machine.inline = calls <= INLINE
+        if gathers:
+            flags.append(code.alloca("i1"))
+            code.do(f"store i1 false, ptr {flags[0]}")
+
+        def body(get):
+            known: dict = {}
+
+            def value(a, shape):
+                if type(a) is Var and id(a) in known:
+                    return known[id(a)]
+                x = sources[id(a), squeezed_layout(a.type.shape, shape)]
+                return code.splat(x, get.width) if type(x) is Value else get.load(x)
+
+            for line in order:
+                out = line.out
+                if id(out) in reductions:
+                    _, r, _ = reductions[id(out)]
+                    x = value(line.args[0], line.args[0].type.shape)
+                    x = machine.truth(x) if r.dtype.kind == "b" else machine.cast(x, r.dtype)
+                    get.reduce(r, x)
+                    continue
+                shape = out.type.shape
+                if id(out) in gathers:
+                    known[id(out)] = gathers[id(out)](get, known, flags[0])
+                elif plan.alias(line):
+                    known[id(out)] = value(line.args[0], shape)
+                else:
+                    known[id(out)] = machine.apply(line.op.name, out.type.dtype, [value(a, shape) for a in line.args], line.params)
+            for v, access in stores:
+                get.store(access, known[id(v)])
+
+        sizes = [line.out.type.dtype.itemsize for line in order if not plan.is_reduction(line)]
+        sizes += [r.dtype.itemsize for _, r, _ in reductions.values()]
+        work = sum(cost(line.op.name) for line in order)
+        self.kernel.work += int(work * math.prod(group.space))
+        nest.run(body, max([s for s in sizes if s > 1], default=1), work)
+        self.machine.inline = False
+        for line, _, mem in reductions.values():
+            self.env[id(line.out)] = load_reg(code, mem) if is_small(line.out.type) else mem
+        if flags:
+            code.fail_if(code.emit(f"load i1, ptr {flags[0]}"), self.out_of_bounds(next(x for x in order if plan.gathers(x))))
+        names = " ".join(line.op.name for line in order)
+        self.kernel.note(f"loop over {list(group.space)}: {names}")
+
+    def _evaluation(self, group, own):
+        """The lines to evaluate in this loop, in order: the group's own, and those computed again."""
+        plan = self.plan
+        order: list = []
+        done: set = set()
+
+        def visit(line):
+            stack = [(line, iter(line.args))]
+            done.add(id(line.out))
+            while stack:
+                top, args = stack[-1]
+                for a in args:
+                    if type(a) is Var and id(a) not in done and self._inside(a, own, top):
+                        done.add(id(a))
+                        below = plan.line_of[id(a)]
+                        stack.append((below, iter(below.args)))
+                        break
+                else:
+                    order.append(top)
+                    stack.pop()
+
+        for line in group.lines:
+            if id(line.out) not in done:
+                visit(line)
+        return order
+
+    def _inside(self, a, own, user):
+        if id(a) in own:
+            return not (self.plan.gathers(user) and user.args[0] is a)
+        return bool(self.plan.space.get(id(a))) and id(a) not in self.plan.stored
+
+    def _reduction(self, line, nest):
+        t, out = line.args[0].type, line.out.type
+        axes = line.params.get("axes")
+        n = len(t.shape)
+        reduced = [axes is None or i - n in axes for i in range(n)]
+        target = self.buffer(line.out)
+        kept = iter(target.strides[len(target.strides) - sum(not r for r in reduced) :] if not line.params.get("keepdims") else ())
+        if line.params.get("keepdims"):
+            strides = [0 if r else s for r, s in zip(reduced, target.strides)]
+        else:
+            strides = [0 if r else next(kept) for r in reduced]
+        keep = [i for i, m in enumerate(t.shape) if m != 1]
+        dtype = out.dtype
+        r = nest.reduction(REDUCTIONS[line.op.name], dtype, [reduced[i] for i in keep],
+                           target, [strides[i] for i in keep])  # fmt: skip
+        return r, target
+
+    def _gather(self, line, nest, inside):
+        from .indices import gather
+
+        return gather(self, line, nest, inside)
+
+    def out_of_bounds(self, line):
+        from .indices import out_of_bounds
+
+        return out_of_bounds(self, line)
+
+
+def _element(dtype):
+    from .code import element
+
+    return element(dtype)
+
+
+def aligned(mem, shape):
+    """The strides by which a view is read as an array of this shape: broadcast."""
+    extra = len(shape) - len(mem.shape)
+    return (0,) * extra + tuple(0 if m == 1 and n != 1 else s for m, n, s in zip(mem.shape, shape[extra:], mem.strides))
+
+
+def squeezed_layout(have, shape):
+    """Which axes of a shape, those of length 1 left away, an array broadcast to it has."""
+    extra = len(shape) - len(have)
+    return tuple(i >= extra and have[i - extra] != 1 for i, n in enumerate(shape) if n != 1)
+
+
+__all__ = ["DIRECT", "INT", "Emitter", "Graph", "Kernel", "direct", "offsets", "squeezed"]

@@ -1,0 +1,251 @@
+"""Indices: reading and writing parts of arrays: slices, computed places, scatter, writes in place.
+
+A scalar index that is computed (`a[i]` in a loop) only moves an address. Every computed index is checked before memory is
+touched: out of bounds, the kernel ends with the IndexError that NumPy raises.
+"""
+
+import numpy as np
+
+from ...primitives.index import AT, _expand, layout
+from ...traces.graph import Var
+from .code import INT, Value
+from .direct import all_small, part, rearranged
+from .emit import aligned, direct
+from .storage import Mem, is_small
+
+
+def out_of_bounds(emitter, line):
+    at = f" ({line.where})" if line.where else ""
+    shape = line.args[0].type.shape if line.op.name != "scatter" else line.params["shape"]
+    return emitter.kernel.module.error(IndexError(f"an index is out of bounds for an array of shape {tuple(shape)}{at}"))
+
+
+def wrapped(machine, i, n):
+    """(index with negative ones counted from the end and wrong ones made 0, whether it was wrong)."""
+    i = machine.cast(i, INT)
+    zero, size = machine.of(0, i), machine.of(n, i)
+    negative = machine.test("icmp slt", i, zero)
+    i = machine.select(negative, machine.add(i, size), i)
+    bad = machine.test("icmp uge", i, size)
+    return machine.select(bad, zero, i), bad
+
+
+def numbers(arrays):
+    """Whether all index arrays are single numbers: the index moves an address and no more."""
+    return all(a.type.shape == () for a in arrays)
+
+
+def moved(emitter, mem, index, arrays, line):
+    """The view mem[index] where the index arrays are scalars."""
+    code, machine = emitter.code, emitter.machine
+    static = tuple(0 if i is AT else i for i in index) if type(index) is tuple else index
+    rest = iter(arrays)
+    offset = None
+    axis = 0
+    for i in _expand(index, len(mem.shape)):
+        if i is AT:
+            a = emitter.scalar(next(rest))
+            place, bad = wrapped(machine, a, mem.shape[axis])
+            code.fail_if(bad.name, out_of_bounds(emitter, line))
+            step = code.times(place.name, mem.strides[axis])
+            offset = step if offset is None else code.emit(f"add nsw i64 {offset}, {step}")
+        if i is not None and i is not Ellipsis:
+            axis += 1
+    view = part(emitter, mem, static)
+    return view if offset is None else Mem(code.at(view.ptr, offset), view.dtype, view.shape, view.strides)
+
+
+def unpacked(line, mem, arrays, view=None):
+    """How an index with arrays walks memory: (result shape, offset of the first element as a static view, strides an axis of
+    the result with 0 where the arrays decide, for each array its (stride, length))."""
+    index = line.params["index"]
+    ranks = [len(a.type.shape) for a in arrays]
+    entries = _expand(index, len(mem.shape))
+    first, count = layout(index, ranks, len(mem.shape))
+    plain: list = []
+    places: list = []
+    offset = axis = 0
+    for i in entries:
+        if i is None:
+            plain.append((1, 0))
+        elif i is not Ellipsis:
+            n, s = mem.shape[axis], mem.strides[axis]
+            if type(i) is slice:
+                r = range(*i.indices(n))
+                plain.append((len(r), r.step * s))
+                offset += r.start * s if len(r) else 0
+            elif type(i) is int:
+                offset += (i % n if n else 0) * s
+            else:
+                places.append((s, n))
+            axis += 1
+    fancy = np.broadcast_shapes(*(a.type.shape for a in arrays))
+    fancy = (1,) * (count - len(fancy)) + fancy
+    shape = (*(n for n, _ in plain[:first]), *fancy, *(n for n, _ in plain[first:]))
+    strides = (*(s for _, s in plain[:first]), *(0,) * count, *(s for _, s in plain[first:]))
+    return shape, offset, strides, places, (first, count)
+
+
+def placed(mem, first, count, rank):
+    """An index array's memory with the axes of the result that it has, behind and before them axes of length 1."""
+    before = first + count - len(mem.shape)
+    after = rank - first - count
+    shape = (*(1,) * before, *mem.shape, *(1,) * after)
+    return Mem(mem.ptr, mem.dtype, shape, (*(0,) * before, *mem.strides, *(0,) * after))
+
+
+def gather(emitter, line, nest, inside):
+    """x[index] inside a fused loop: a function (get, known values, flag) -> vector. inside: what this loop computes."""
+    code, machine = emitter.code, emitter.machine
+    mem = emitter.mem(line.args[0])
+    arrays = line.args[1:]
+    shape, offset, strides, places, (first, count) = unpacked(line, mem, arrays)
+    kept = [i for i, n in enumerate(shape) if n != 1]
+    access = nest.access(Mem(code.at(mem.ptr, offset), mem.dtype, (), ()), [strides[i] for i in kept])
+    access.reads = False  # its address is computed: it is not loaded ahead
+    sources: list = []
+    for a in arrays:
+        if type(a) is Var and id(a) in inside:
+            sources.append(None)
+        elif a.type.shape == ():
+            sources.append(emitter.scalar(a))
+        else:
+            m = placed(emitter.mem(a), first, count, len(shape))
+            walked = aligned(m, shape)
+            sources.append(nest.access(m, [walked[i] for i in kept]))
+
+    def load(get, known, flag):
+        total = None
+        for a, source, (stride, n) in zip(arrays, sources, places):
+            i = known[id(a)] if source is None else code.splat(source, get.width) if type(source) is Value else get.load(source)
+            i, bad = wrapped(machine, i, n)
+            wrong = code.emit(f"call i1 @{_any(code, bad)}({bad})") if bad.width > 1 else bad.name
+            old = code.emit(f"load i1, ptr {flag}")
+            wrong = code.emit(f"or i1 {old}, {wrong}")
+            code.do(f"store i1 {wrong}, ptr {flag}")
+            part = machine.multiply(i, machine.of(stride, i))
+            total = part if total is None else machine.add(total, part)
+        return get.gather(access, total)
+
+    return load
+
+
+def _any(code, bad):
+    return code.intrinsic("vector.reduce.or", bad.type, f"i1 @{{}}({bad.type})")
+
+
+@direct("getitem")
+def getitem(emitter, line):
+    x, *arrays = line.args
+    index = line.params["index"]
+    if not arrays:
+        if all_small(line) and type(emitter.read(x)) is not Mem:
+            return rearranged(emitter, line)
+        return part(emitter, emitter.mem(x), index)
+    if numbers(arrays):
+        return moved(emitter, emitter.mem(x), index, arrays, line)
+    if line.out.type.size == 0:
+        return emitter.buffer(line.out)
+    if x.type.dtype.kind not in "fiub":
+        return None
+    # few elements: one after the other
+    target = emitter.local(line.out.type.dtype, line.out.type.shape) if is_small(line.out.type) else emitter.buffer(line.out)
+    mem = emitter.mem(x)
+
+    def each(code, source, place):
+        code.store(code.load(source, mem.dtype), place)
+
+    walk(emitter, line, mem, arrays, target, each)
+    return target
+
+
+def walk(emitter, line, mem, arrays, other, each):
+    """each(code, address in mem, address in other) for the elements of mem[index] in NumPy's order; other has its shape."""
+    code, machine = emitter.code, emitter.machine
+    shape, offset, strides, places, (first, count) = unpacked(line, mem, arrays)
+    index_mems = []
+    for a in arrays:
+        m = placed(emitter.mem(a), first, count, len(shape))
+        index_mems.append(Mem(m.ptr, m.dtype, shape, aligned(m, shape)))
+    other_strides = aligned(other, shape)
+    base = code.at(mem.ptr, offset)
+
+    def level(k, src, dst, positions):
+        if k == len(shape):
+            here = src
+            for p, m, (stride, n) in zip(positions, index_mems, places):
+                i, bad = wrapped(machine, code.load(p, m.dtype), n)
+                code.fail_if(bad.name, out_of_bounds(emitter, line))
+                here = code.at(here, code.times(i.name, stride))
+            each(code, here, dst)
+            return
+        with code.loop(0, shape[k]) as i:
+            level(k + 1, code.at(src, code.times(i, strides[k])), code.at(dst, code.times(i, other_strides[k])),
+                  [code.at(p, code.times(i, m.strides[k])) for p, m in zip(positions, index_mems)])  # fmt: skip
+
+    level(0, base, other.ptr, [m.ptr for m in index_mems])
+
+
+# Writing
+
+
+def _write(emitter, line, target, v, arrays, add):
+    """target[index] = v, or += v."""
+    code, machine = emitter.code, emitter.machine
+    index = line.params["index"]
+    if numbers(arrays):
+        place = moved(emitter, target, index, arrays, line) if arrays else part(emitter, target, index)
+        if place.size == 1 and target.dtype.kind in "fiub" and v.type.size == 1:
+            x = machine.cast(emitter.scalar(v), target.dtype)
+            code.store(machine.add(code.load(place.ptr, place.dtype), x) if add else x, place.ptr)
+        elif add:
+            emitter.accumulate(place, emitter.read(v))
+        else:
+            emitter.copy(place, emitter.read(v))
+        return
+    source = emitter.mem(v)
+
+    def each(code, place, value):
+        x = machine.cast(code.load(value, source.dtype), target.dtype)
+        code.store(machine.add(code.load(place, target.dtype), x) if add else x, place)
+
+    walk(emitter, line, target, arrays, source, each)
+
+
+def _started(emitter, line):
+    """The memory of a write's result, holding the first argument: that itself where nobody reads it any more."""
+    x, out = line.args[0], line.out
+    if id(out) in emitter.plan.in_place:
+        mem = emitter.mem(x)
+        if mem.contiguous:
+            return mem
+    mem = emitter.local(out.type.dtype, out.type.shape) if is_small(out.type) else emitter.buffer(out)
+    emitter.copy(mem, emitter.read(x))
+    return mem
+
+
+@direct("index_set", "index_add")
+def index_write(emitter, line):
+    _, v, *arrays = line.args
+    t = line.out.type
+    if t.dtype.kind not in "fiub":
+        return None
+    target = _started(emitter, line)
+    if v.type.size and t.size:
+        _write(emitter, line, target, v, arrays, line.op.name == "index_add")
+    return target
+
+
+@direct("scatter")
+def scatter(emitter, line):
+    v, *arrays = line.args
+    t = line.out.type
+    if t.dtype.kind not in "fiub":
+        return None
+    target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
+    emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
+    if v.type.size and t.size:
+        _write(emitter, line, target, v, arrays, bool(arrays) and not numbers(arrays))
+    return target
+
+

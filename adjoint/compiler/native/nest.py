@@ -1,0 +1,384 @@
+"""Nest: a loop over an iteration space, vectorised along its innermost axis. Knows Code, Mem and how to reduce accurately.
+
+The space is the list of axes longer than 1. Accesses (loads, stores, gathers) have a stride an axis; neighbouring axes that
+every access walks alike become one. The body is emitted once for whole vectors, and once, masked, for what is left over.
+"""
+
+import math
+
+import numpy as np
+
+from .code import BOOL, Value, register
+from .machine import Machine
+
+WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
+BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
+
+
+class Access:
+    """Memory that the body reads or writes, with one stride an axis of the space."""
+
+    __slots__ = ("depth", "dtype", "mem", "pointers", "reads", "splat", "strides")
+
+    def __init__(self, mem, strides, reads):
+        self.mem = mem
+        self.reads = reads
+        self.dtype = mem.dtype
+        self.strides = list(strides)
+        self.pointers: list = []  # the address at the start of each level of the nest
+        self.splat = None  # what it reads, where that is the same along the innermost axis: loaded once
+
+
+class Reduction:
+    """A running reduction: partial results in `width` lanes, flushed into an exact pair from time to time.
+
+    kind: add, multiply, maximum, minimum, logical_and, logical_or. A sum adds BLOCK vectors, then joins that partial sum to
+    a total by Knuth's two-sum, which keeps what the addition lost (Knuth, TAOCP 2, 4.2.2): the error does not grow with n.
+    """
+
+    def __init__(self, kind, dtype, axes, target):
+        self.kind = kind
+        self.dtype = dtype
+        self.axes = axes  # which axes of the space are reduced: a list of bools
+        self.target = target  # an Access, strides 0 along the reduced axes
+        self.accumulators: list = []
+        self.total = None
+
+    @property
+    def exact(self):
+        return self.kind == "add" and self.dtype.kind == "f"
+
+    def identity(self):
+        if self.kind == "add":
+            return -0.0 if self.dtype.kind == "f" else 0
+        if self.kind == "multiply":
+            return 1
+        if self.kind == "logical_and":
+            return True
+        if self.kind == "logical_or":
+            return False
+        if self.dtype.kind == "b":
+            return self.kind == "minimum"
+        if self.dtype.kind == "f":
+            return -np.inf if self.kind == "maximum" else np.inf
+        info = np.iinfo(self.dtype)
+        return info.min if self.kind == "maximum" else info.max
+
+    def join(self, machine, a, b):
+        if self.kind == "add" and a.dtype.kind == "f":
+            return machine.binary("fadd reassoc nsz contract", a, b)
+        if self.kind == "multiply" and a.dtype.kind == "f":
+            return machine.binary("fmul reassoc nsz contract", a, b)
+        if self.kind in ("maximum", "minimum") and a.dtype.kind == "f":
+            # b is the new value: taken when it is beyond a or NaN; a NaN in a stays
+            test = "ogt" if self.kind == "maximum" else "olt"
+            take = machine._or(machine.test(f"fcmp {test}", b, a), machine.isnan(b))
+            return machine.select(take, b, a)
+        return getattr(machine, self.kind)(a, b)
+
+
+def two_sum(machine, a, b):
+    """(s, e) with s = a + b rounded and s + e = a + b."""
+
+    def op(text, x, y):
+        return machine.binary(text, x, y)
+
+    s = op("fadd", a, b)
+    bb = op("fsub", s, a)
+    e = op("fadd", op("fsub", a, op("fsub", s, bb)), op("fsub", b, bb))
+    return s, e
+
+
+class Nest:
+    """One loop nest. Add accesses and reductions, then `run(body)`."""
+
+    def __init__(self, code, shape):
+        self.code = code
+        self.machine = Machine(code)
+        self.axes = [i for i, n in enumerate(shape) if n != 1]
+        self.shape = [shape[i] for i in self.axes]
+        self.accesses: list = []
+        self.reductions: list = []
+
+    def access(self, mem, strides, reads=True):
+        """An access with one stride for each axis of the full shape. reads: it is only read."""
+        a = Access(mem, [strides[i] for i in self.axes], reads)
+        self.accesses.append(a)
+        return a
+
+    def reduction(self, kind, dtype, axes, target, strides):
+        """A reduction over the axes (of the full shape) where `axes` holds, into target."""
+        r = Reduction(kind, dtype, [axes[i] for i in self.axes], self.access(target, strides, False))
+        self.reductions.append(r)
+        return r
+
+    # Order and merge axes
+
+    def _arrange(self):
+        n = len(self.shape)
+        if n > 1:
+            # the innermost axis is the one that most accesses walk element by element; the others keep their order
+
+            def score(i):
+                return sum((a.strides[i] == a.dtype.itemsize) - 2 * (abs(a.strides[i]) > a.dtype.itemsize) for a in self.accesses)
+
+            best = max(range(n), key=lambda i: (score(i), i))
+            order = [i for i in range(n) if i != best] + [best]
+            self._permute(order)
+        i = len(self.shape) - 2
+        while i >= 0:
+            inner = self.shape[i + 1]
+            if all(a.strides[i] == a.strides[i + 1] * inner for a in self.accesses) and all(
+                r.axes[i] == r.axes[i + 1] for r in self.reductions
+            ):
+                self.shape[i : i + 2] = [self.shape[i] * inner]
+                for a in self.accesses:
+                    del a.strides[i]
+                for r in self.reductions:
+                    del r.axes[i]
+            i -= 1
+        if not self.shape:
+            self.shape = [1]
+            for a in self.accesses:
+                a.strides = [0]
+            for r in self.reductions:
+                r.axes = [True]
+
+    def _permute(self, order):
+        self.shape = [self.shape[i] for i in order]
+        for a in self.accesses:
+            a.strides = [a.strides[i] for i in order]
+        for r in self.reductions:
+            r.axes = [r.axes[i] for i in order]
+
+    # Run
+
+    def run(self, body, itemsize=8, work=10):
+        """Emit the nest. body(get) evaluates one vector; get is a `Step`. work: about how many operations it is."""
+        if 0 in self.shape:
+            for r in self.reductions:
+                self._fill(r)
+            return
+        self._arrange()
+        n = self.shape[-1]
+        width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
+        self.width = width
+        self.depth = len(self.shape)
+        code = self.code
+        for r in self.reductions:
+            # the trailing reduced axes are summed in registers; beyond them results are joined in memory
+            r.level = self.depth
+            while r.level and r.axes[r.level - 1]:
+                r.level -= 1
+            r.whole = not any(r.axes[: r.level])
+            if not r.whole or r.level == self.depth:
+                self._fill(r)
+        unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
+        for r in self.reductions:
+            if r.level < self.depth:
+                kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
+                r.accumulators = [code.alloca(kind) for _ in range(unroll)]
+                r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
+                # an accumulator is flushed when it has joined about BLOCK vectors
+                r.flush = self.depth - 1
+                while r.flush > r.level and math.prod(self.shape[r.flush :]) < BLOCK * width:
+                    r.flush -= 1
+        for a in self.accesses:
+            a.pointers = [a.mem.ptr]
+            a.splat = None
+            a.depth = max((i + 1 for i, s in enumerate(a.strides) if s), default=0)
+        self._level(0, body, unroll)
+
+    def _fill(self, r):
+        """Set the target of a reduction in memory to its identity."""
+        fill = Nest(self.code, r.target.mem.shape)
+        target = fill.access(r.target.mem, r.target.mem.strides, False)
+        x = r.identity() if r.kind != "add" else 0
+        fill.run(lambda get: get.store(target, self.code.constant(x, r.dtype, get.width)), r.dtype.itemsize)
+
+    def _level(self, k, body, unroll):
+        code = self.code
+        for a in self.accesses:
+            if a.reads and a.depth == k and a.strides[-1] == 0:
+                a.splat = code.splat(code.load(a.pointers[-1], a.dtype), self.width)
+        starting = [r for r in self.reductions if r.level == k and r.level < self.depth]
+        for r in starting:
+            for acc in r.accumulators:
+                code.store_register(self._identity(r), acc)
+            if r.exact:
+                code.store_register(code.constant(-0.0, r.dtype, self.width), r.total[0])
+                code.store_register(code.constant(0.0, r.dtype, self.width), r.total[1])
+        if k == self.depth - 1:
+            self._inner(body, unroll)
+        else:
+            with code.loop(0, self.shape[k]) as i:
+                for a in self.accesses:
+                    a.pointers.append(code.at(a.pointers[-1], code.times(i, a.strides[k])))
+                self._level(k + 1, body, unroll)
+                for a in self.accesses:
+                    a.pointers.pop()
+                for r in self.reductions:
+                    if r.exact and r.level <= k and r.flush == k + 1:
+                        self._flush(r)
+        for r in starting:
+            self._finish(r)
+
+    def _identity(self, r):
+        return self.code.constant(r.identity(), r.dtype, self.width)
+
+    def _flush(self, r):
+        """Join the accumulators of a sum to its exact total."""
+        code, machine = self.code, self.machine
+        x = self._joined(r)
+        hi, lo = (code.load_register(p, r.dtype, self.width) for p in r.total)
+        s, e = two_sum(machine, hi, x)
+        code.store_register(s, r.total[0])
+        code.store_register(machine.binary("fadd", lo, e), r.total[1])
+        for acc in r.accumulators:
+            code.store_register(self._identity(r), acc)
+
+    def _joined(self, r):
+        code = self.code
+        xs = [code.load_register(acc, r.dtype, self.width) for acc in r.accumulators]
+        while len(xs) > 1:
+            xs = [r.join(self.machine, a, b) for a, b in zip(xs[::2], xs[1::2])]
+        return xs[0]
+
+    def _finish(self, r):
+        """Reduce the lanes to one number and store it, or join it to what is there."""
+        code, machine = self.code, self.machine
+        if r.exact:
+            self._flush(r)
+            hi, lo = (code.load_register(p, r.dtype, self.width) for p in r.total)
+            x = self._sum_lanes(hi, lo)
+        else:
+            x = self._joined(r)
+            while x.width > 1:
+                half = x.width // 2
+                x = r.join(machine, code.shuffle(x, range(half)), code.shuffle(x, range(half, x.width)))
+        ptr = r.target.pointers[-1]
+        if not r.whole:
+            x = r.join(machine, code.load(ptr, r.dtype), x)
+        code.store(x, ptr)
+
+    def _sum_lanes(self, hi, lo):
+        # hi is finite or lo is meaningless (inf - inf): then it is left away
+        code, machine = self.code, self.machine
+        while hi.width > 1:
+            half = hi.width // 2
+            a, b = code.shuffle(hi, range(half)), code.shuffle(hi, range(half, hi.width))
+            hi, e = two_sum(machine, a, b)
+            low = machine.binary("fadd", code.shuffle(lo, range(half)), code.shuffle(lo, range(half, lo.width)))
+            lo = machine.binary("fadd", low, e)
+        total = machine.binary("fadd", hi, lo)
+        fine = machine.isfinite(hi)
+        return machine.select(fine, total, hi)
+
+    def _inner(self, body, unroll):
+        code, n, w = self.code, self.shape[-1], self.width
+        step = w * unroll
+        main = n // step * step
+        blocked = [r for r in self.reductions if r.exact and r.level < self.depth and r.flush == self.depth - 1]
+
+        def once(offset, width, mask, u=0):
+            body(Step(self, offset, width, mask, u))
+
+        if main:
+            if blocked and main > BLOCK * w:
+                # in blocks, so that sums stay short
+                size = BLOCK * w // step * step
+                whole = main // size * size
+                with code.loop(0, whole, size) as start:
+                    stop = code.emit(f"add nsw i64 {start}, {size}")
+                    with code.loop(start, stop, step) as i:
+                        self._unrolled(once, i, unroll)
+                    for r in blocked:
+                        self._flush(r)
+                if main > whole:
+                    with code.loop(whole, main, step) as i:
+                        self._unrolled(once, i, unroll)
+            elif main == step:
+                self._unrolled(once, 0, unroll)
+            else:
+                with code.loop(0, main, step) as i:
+                    self._unrolled(once, i, unroll)
+        at = main
+        if n - at >= w:
+            stop = at + (n - at) // w * w
+            if stop - at == w:
+                once(at, w, None)
+            else:
+                with code.loop(at, stop, w) as i:
+                    once(i, w, None)
+            at = stop
+        if at < n:
+            once(at, w, n - at)
+
+    def _unrolled(self, once, i, unroll):
+        for u in range(unroll):
+            once(i if u == 0 else i + u * self.width if type(i) is int else self.code.emit(f"add nsw i64 {i}, {u * self.width}"),
+                 self.width, None, u)  # fmt: skip
+
+
+class Step:
+    """One vector of the innermost axis: what the body of a nest reads and writes through."""
+
+    __slots__ = ("mask", "nest", "offset", "u", "width")
+
+    def __init__(self, nest, offset, width, mask, u):
+        self.nest = nest
+        self.offset = offset
+        self.width = width
+        self.mask = mask
+        self.u = u
+
+    def pointer(self, a):
+        return self.nest.code.at(a.pointers[-1], self.nest.code.times(self.offset, a.strides[-1]))
+
+    def load(self, a):
+        code, stride = self.nest.code, a.strides[-1]
+        if stride == 0:
+            return a.splat if a.splat is not None else code.splat(code.load(a.pointers[-1], a.dtype), self.width)
+        if stride == a.dtype.itemsize or self.width == 1:
+            return code.load(self.pointer(a), a.dtype, self.width, self.mask)
+        count = self.mask or self.width
+        if stride == -a.dtype.itemsize:
+            ptr = code.at(self.pointer(a), stride * (count - 1))
+            x = code.load(ptr, a.dtype, self.width, self.mask)
+            return code.shuffle(x, [*range(count - 1, -1, -1), *[-1] * (self.width - count)])
+        ptr = self.pointer(a)
+        parts = [code.load(code.at(ptr, i * stride), a.dtype) for i in range(count)]
+        parts += [parts[-1]] * (self.width - count)
+        return code.join(parts)
+
+    def store(self, a, x):
+        code, stride = self.nest.code, a.strides[-1]
+        if stride == a.dtype.itemsize or self.width == 1:
+            code.store(x, self.pointer(a), self.mask)
+            return
+        ptr = self.pointer(a)
+        for i in range(self.mask or self.width):
+            code.store(code.lane(x, i), code.at(ptr, i * stride))
+
+    def gather(self, a, offsets):
+        """Elements of a, at byte offsets (an i64 vector) from where it stands."""
+        code, stride = self.nest.code, a.strides[-1]
+        count = self.mask or self.width
+        ptr = self.pointer(a)
+        parts = [code.load(code.at(code.at(ptr, i * stride), code.lane(offsets, i).name), a.dtype) for i in range(count)]
+        parts += [parts[-1]] * (self.width - count)
+        return code.join(parts)
+
+    def reduce(self, r, x):
+        """Join a vector of values to a reduction."""
+        nest = self.nest
+        code, machine = nest.code, nest.machine
+        if r.level == nest.depth:  # the innermost axis is kept: join in memory
+            old = self.load(r.target)
+            self.store(r.target, r.join(machine, old, x))
+            return
+        if self.mask is not None and self.mask < self.width:
+            on = Value("<" + ", ".join(f"i1 {'true' if i < self.mask else 'false'}" for i in range(self.width)) + ">", BOOL, self.width)
+            x = machine.select(on, x, nest._identity(r))
+        acc = r.accumulators[self.u]
+        code.store_register(r.join(machine, code.load_register(acc, r.dtype, self.width), x), acc)

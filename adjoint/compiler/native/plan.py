@@ -1,0 +1,271 @@
+"""Plan: in which steps the lines of a graph run, and what each array is stored in.
+
+A step is one line done directly (a small array in registers, a view, a product by BLAS, a loop, a call back), or one Group:
+elementwise lines and reductions that share an iteration space, fused into one loop. Lines get levels: a value that a loop
+makes is there for other lines of the same loop at once, for everything else one level later. So the forward and the
+backward pass of `sum(f(x))` are one loop.
+"""
+
+from ...core.types import Array, Tuple
+from ...traces.graph import Const, Var
+from .machine import cost
+from .storage import is_small
+
+REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
+VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip"}
+RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
+
+
+class Group:
+    """Lines fused into one loop over `space`, at one level."""
+
+    __slots__ = ("level", "lines", "space", "stores")
+
+    def __init__(self, space, level):
+        self.space = space
+        self.level = level
+        self.lines: list = []
+        self.stores: list = []  # variables that others read from memory
+
+
+def squeezed(shape):
+    return tuple(n for n in shape if n != 1)
+
+
+class Plan:
+    """The steps of one graph. `native(line)`: whether the machine does an elementwise line in registers.
+
+    mutable: inputs that the graph owns and may overwrite, such as the state of a loop.
+    """
+
+    def __init__(self, graph, native, mutable=()):
+        self.graph = graph
+        self.native = native
+        self.level: dict = {id(v): 0 for v in graph.inputs}
+        self.space: dict = {}  # variables that a loop computes -> iteration space; () for reductions
+        self.line_of: dict = {id(line.out): line for line in graph.lines}
+        self.users: dict = {}
+        for line in graph.lines:
+            for a in line.args:
+                self.users.setdefault(id(a), []).append(line)
+        self.outputs = {id(v) for v in graph.outputs if type(v) is Var}
+        self._levels()
+        self._sink()
+        self._stores()
+        self.steps = self._order()
+        self.mutable = {id(v) for v in mutable}
+        self._lifetimes()
+
+    # What is done where
+
+    def is_map(self, line):
+        """An elementwise line that belongs in a loop."""
+        t = line.out.type
+        if type(t) is not Array or is_small(t) or t.size == 0:
+            return False
+        return self.native(line) or self.alias(line) or self.gathers(line)
+
+    def alias(self, line):
+        """A reshape or broadcast that only adds or takes axes of length 1, of a value that a loop computes."""
+        if line.op.name not in ("reshape", "broadcast_to") or id(line.args[0]) not in self.space:
+            return False
+        a = line.args[0].type
+        return squeezed(a.shape) == squeezed(line.out.type.shape) == self.space[id(line.args[0])]
+
+    def gathers(self, line):
+        """x[i, j] with arrays for indices: a load at computed places."""
+        return line.op.name == "getitem" and any(a.type.shape for a in line.args[1:]) and line.args[0].type.dtype.kind in "fiub"
+
+    def is_reduction(self, line):
+        if line.op.name not in REDUCTIONS:
+            return False
+        t = line.args[0].type
+        return not is_small(t) and t.size > 0 and t.dtype.kind in "fiub" and line.out.type.dtype.kind in "fiub"
+
+    def ready(self, a, space=None):
+        """From which level on a value can be read, in a loop over `space` or (None) directly."""
+        if type(a) is Const:
+            return 0
+        level = self.level[id(a)]
+        if id(a) in self.space and (space is None or self.space[id(a)] != space or space == ()):
+            return level + 1
+        return level
+
+    def _levels(self):
+        effects = 0
+        for line in self.graph.lines:
+            out = line.out
+            if self.is_map(line):
+                space = squeezed(out.type.shape)
+                args = line.args
+                level = max((self.ready(a, space) for a in args), default=0)
+                if self.gathers(line):  # its array is read anywhere
+                    level = max(level, self.ready(args[0]))
+                self.space[id(out)] = space
+            elif self.is_reduction(line):
+                level = self.ready(line.args[0], squeezed(line.args[0].type.shape))
+                self.space[id(out)] = ()
+            else:
+                level = max((self.ready(a) for a in line.args), default=0)
+                if line.op.effect or any(getattr(v, "effect", False) for v in line.params.values()):
+                    level = effects = max(level, effects)
+            self.level[id(out)] = level
+
+    def same_loop(self, line, v):
+        """Whether `line`, a user of v, can be in v's loop."""
+        space = self.space[id(v)]
+        if id(line.out) not in self.space:
+            return False
+        if self.gathers(line) and line.args[0] is v:
+            return False
+        if self.is_reduction(line):
+            return squeezed(line.args[0].type.shape) == space
+        return self.space[id(line.out)] == space
+
+    def _sink(self):
+        """Move what only later loops over the same space read into the first of these: it need not be stored."""
+        for line in reversed(self.graph.lines):
+            v = line.out
+            space = self.space.get(id(v))
+            if not space or id(v) in self.outputs:
+                continue
+            users = self.users.get(id(v), ())
+            if users and all(self.same_loop(u, v) for u in users):
+                first = min(self.level[id(u.out)] for u in users)
+                self.level[id(v)] = max(self.level[id(v)], first)
+
+    def _stores(self):
+        """Which loop values go to memory; the others that later loops want are computed again."""
+        self.stored: set = set()
+        again: dict = {}  # what computing a value again costs
+        for line in self.graph.lines:
+            v = line.out
+            if not self.space.get(id(v)):
+                continue
+            price = cost(line.op.name) + sum(again.get(id(a), 0.5) for a in line.args)
+            later = False
+            must = id(v) in self.outputs
+            for u in self.users.get(id(v), ()):
+                if not self.same_loop(u, v):
+                    must = True
+                elif self.level[id(u.out)] > self.level[id(v)]:
+                    later = True
+            if must or (later and price > RECOMPUTE):
+                self.stored.add(id(v))
+                price = 0.5
+            again[id(v)] = price
+
+    def _order(self):
+        groups: dict = {}
+        direct: dict = {}
+        for line in self.graph.lines:
+            v = line.out
+            level = self.level[id(v)]
+            if id(v) in self.space:
+                space = self.space[id(v)] or squeezed(line.args[0].type.shape)
+                group = groups.setdefault(level, {}).setdefault(space, Group(space, level))
+                group.lines.append(line)
+                if id(v) in self.stored:
+                    group.stores.append(v)
+            else:
+                direct.setdefault(level, []).append(line)
+        steps: list = []
+        for level in sorted({*groups, *direct}):
+            steps += direct.get(level, [])
+            steps += groups.get(level, {}).values()
+        return steps
+
+    # Lifetimes
+
+    def reads(self, step):
+        """The variables that a step reads from outside, as stored or made by other steps."""
+        if type(step) is not Group:
+            return [a for a in step.args if type(a) is Var]
+        out = []
+        seen = set()
+        own = {id(line.out) for line in step.lines}
+        stack = [a for line in step.lines for a in line.args]
+        while stack:
+            a = stack.pop()
+            if type(a) is not Var or id(a) in seen:
+                continue
+            seen.add(id(a))
+            if id(a) in own:
+                continue
+            if self.space.get(id(a)) and id(a) not in self.stored:
+                stack += self.line_of[id(a)].args  # computed again
+            else:
+                out.append(a)
+        return out
+
+    def made(self, step):
+        return step.stores if type(step) is Group else [step.out]
+
+    def _lifetimes(self):
+        root: dict = {}  # a view -> whose memory it shows
+
+        def of(v):
+            while id(v) in root:
+                v = root[id(v)]
+            return v
+
+        last: dict = {}  # root -> the last step that reads it
+        for i, step in enumerate(self.steps):
+            for a in self.reads(step):
+                last[id(of(a))] = i
+            if type(step) is not Group and self.is_view(step):
+                root[id(step.out)] = step.args[0]
+        end = len(self.steps)
+        for v in self.graph.outputs:
+            if type(v) is Var:
+                last[id(of(v))] = end
+        owned = set(self.mutable)
+        self.in_place: set = set()  # steps that write into the memory of their first argument
+        joined = dict(root)  # as root, and a result written in place shows its argument's memory
+        for i, step in enumerate(self.steps):
+            if type(step) is Group:
+                owned |= {id(v) for v in step.stores}
+                continue
+            if self.is_view(step):
+                continue
+            if self.writes(step):
+                x = step.args[0]
+                if type(x) is Var and id(x) in owned and id(x) not in root and last.get(id(x)) == i:
+                    self.in_place.add(id(step.out))
+                    joined[id(step.out)] = x
+            if type(step.out.type) is Array and not is_small(step.out.type):
+                owned.add(id(step.out))
+            elif type(step.out.type) is Tuple:
+                pass
+            if step.op.name == "item":
+                owned.add(id(step.out))
+
+        def base(v):
+            while id(v) in joined:
+                v = joined[id(v)]
+            return v
+
+        self.base = base
+        ends: dict = {}
+        for i, step in enumerate(self.steps):
+            for a in self.reads(step):
+                ends[id(base(a))] = i
+            for v in self.made(step):
+                ends[id(base(v))] = max(i, ends.get(id(base(v)), i))
+        for v in self.graph.outputs:
+            if type(v) is Var:
+                ends[id(base(v))] = end
+        self.ends = ends
+        self.dying: dict = {}  # step -> roots that nobody reads after it
+        for k, i in ends.items():
+            self.dying.setdefault(i, []).append(k)
+
+    def is_view(self, line):
+        """A line whose result shows its argument's memory."""
+        if type(line.out.type) is not Array or is_small(line.out.type) or line.op.name not in VIEWS:
+            return False
+        return line.op.name != "getitem" or not any(a.type.shape for a in line.args[1:])
+
+    def writes(self, line):
+        """A line whose result is its first argument with a part changed."""
+        return line.op.name in ("index_set", "index_add") and not is_small(line.out.type)

@@ -1,0 +1,162 @@
+"""Where a value lives: Reg (in registers, small arrays whole), Mem (a strided view of memory), Stack; and the workspace.
+
+Knows Code. Sizes and strides are in bytes, offsets inside a workspace too.
+"""
+
+import math
+
+import numpy as np
+
+from .code import Value, supported
+
+SMALL = 16  # elements of the largest array that is kept in registers
+SMALL_BYTES = 128
+
+
+def is_small(t):
+    """Whether an array of this type is kept in registers."""
+    return supported(t.dtype) and t.size <= SMALL and t.size * t.dtype.itemsize <= SMALL_BYTES and t.size > 0
+
+
+class Reg:
+    """A small array in one register value, row by row."""
+
+    __slots__ = ("shape", "value")
+
+    def __init__(self, value, shape):
+        self.value = value
+        self.shape = shape
+
+    @property
+    def dtype(self):
+        return self.value.dtype
+
+
+class Mem:
+    """A view of memory: address of the first element, dtype, shape, strides."""
+
+    __slots__ = ("dtype", "ptr", "shape", "strides")
+
+    def __init__(self, ptr, dtype, shape, strides=None):
+        self.ptr = ptr
+        self.dtype = dtype
+        self.shape = tuple(shape)
+        self.strides = contiguous_strides(dtype, shape) if strides is None else tuple(strides)
+
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self):
+        return self.size * self.dtype.itemsize
+
+    @property
+    def contiguous(self):
+        step = self.dtype.itemsize
+        for n, s in zip(reversed(self.shape), reversed(self.strides)):
+            if n != 1:
+                if s != step:
+                    return False
+                step *= n
+        return True
+
+
+class StackRef:
+    """The steps that one run of a loop saved: elements first .. first + count of a growable buffer.
+
+    slot: offset in the workspace of (address, capacity in bytes, top in elements). first, count: i64 values.
+    """
+
+    __slots__ = ("count", "elem", "first", "slot")
+
+    def __init__(self, slot, elem, first, count):
+        self.slot = slot
+        self.elem = elem
+        self.first = first
+        self.count = count
+
+
+def contiguous_strides(dtype, shape):
+    out = []
+    step = dtype.itemsize
+    for n in reversed(shape):
+        out.append(step)
+        step *= n
+    return tuple(reversed(out))
+
+
+class Workspace:
+    """Offsets in the workspace, given out and taken back while the code that uses them is emitted in order."""
+
+    def __init__(self):
+        self.size = 0
+        self.free: list = []  # (offset, size), by offset
+        self.slots: list = []  # growable buffers, to be freed with the workspace
+
+    def take(self, size):
+        size = max(64, (size + 63) & ~63)
+        best = None
+        for i, (_, n) in enumerate(self.free):
+            if n >= size and (best is None or n < self.free[best][1]):
+                best = i
+        if best is not None:
+            offset, n = self.free.pop(best)
+            if n > size:
+                self.give(offset + size, n - size)
+            return offset
+        if self.free and self.free[-1][0] + self.free[-1][1] == self.size:
+            offset, n = self.free.pop()
+            self.size = offset + size
+            return offset
+        offset, self.size = self.size, self.size + size
+        return offset
+
+    def give(self, offset, size):
+        size = max(64, (size + 63) & ~63)
+        at = 0
+        while at < len(self.free) and self.free[at][0] < offset:
+            at += 1
+        self.free.insert(at, (offset, size))
+        if at + 1 < len(self.free) and offset + size == self.free[at + 1][0]:
+            self.free[at : at + 2] = [(offset, size + self.free[at + 1][1])]
+        if at and self.free[at - 1][0] + self.free[at - 1][1] == self.free[at][0]:
+            a, b = self.free[at - 1], self.free[at]
+            self.free[at - 1 : at + 1] = [(a[0], a[1] + b[1])]
+
+    def slot(self):
+        """Room for the address, capacity and top of a growable buffer; never given back."""
+        offset, self.size = self.size, self.size + 64
+        self.slots.append(offset)
+        return offset
+
+
+def load_reg(code, mem):
+    """A small array in memory as a Reg."""
+    n = mem.size
+    if mem.contiguous or n == 1:
+        return Reg(code.load(mem.ptr, mem.dtype, n), mem.shape)
+    parts = [code.load(code.at(mem.ptr, offset), mem.dtype) for offset in offsets(mem)]
+    return Reg(code.join(parts), mem.shape)
+
+
+def store_reg(code, reg, mem):
+    """Write a small array into memory of the same shape."""
+    if mem.contiguous or mem.size == 1:
+        code.store(reg.value, mem.ptr)
+        return
+    for i, offset in enumerate(offsets(mem)):
+        code.store(code.lane(reg.value, i), code.at(mem.ptr, offset))
+
+
+def offsets(mem):
+    """The byte offsets of a view's elements, row by row."""
+    total = np.zeros((), np.int64)
+    for n, s in zip(mem.shape, mem.strides):
+        total = total[..., None] + np.arange(n) * s
+    return [int(x) for x in total.reshape(-1)]
+
+
+def number(x, dtype):
+    """A Value for an i64 text."""
+    return Value(str(x), dtype, 1)

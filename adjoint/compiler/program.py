@@ -1,0 +1,213 @@
+"""Program: a graph of plain arrays as a callable: passes, then native code; without llvmlite, the graph run by NumPy.
+
+`program(graph)` is made once a graph and kept in its cache. It takes the leaves that the graph's inputs stand for and
+returns the list of outputs, as `Graph.run` does.
+"""
+
+import functools
+import threading
+import time
+import warnings
+
+import numpy as np
+
+from ..core.types import Array
+from ..primitives import loops
+from . import passes
+
+_lock = threading.RLock()
+_SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+
+
+class Program:
+    """One graph, compiled when it is first called.
+
+    run(*leaves) -> list of outputs. notes: what was emitted, a line a step. seconds: what compiling took, by stage.
+    """
+
+    def __init__(self, graph):
+        self.graph = graph
+        self.seconds: dict = {}
+        self.notes: list = []
+        self.text = ""
+        self.workspace = 0
+        self._call = None
+        self._errors: list = []
+        self.optimized = None
+        self.loaded = None
+
+    def __call__(self, *leaves):
+        if self._call is None:
+            self.compile()
+        return self._call(*leaves)
+
+    @property
+    def native(self):
+        """Whether it runs as native code."""
+        return self.loaded is not None
+
+    def compile(self):
+        """Make the code now."""
+        with _lock:
+            if self._call is not None:
+                return self
+            reason = unavailable()
+            if reason or not _plain(self.graph):
+                self._call = self._interpret
+                return self
+            start = time.perf_counter()
+            graph = self.optimized = passes.run(_widened(self.graph))
+            self.seconds["passes"] = time.perf_counter() - start
+            try:
+                self._emit(graph)
+            except NotImplementedError as error:
+                self.notes.append(f"run by NumPy, line by line: {error}")
+                self._call = self._interpret
+                return self
+            from .native import call
+
+            spec = call.Spec(
+                args=tuple(leaf_node(v.type) for v in graph.inputs),
+                outputs=[leaf_node(v.type) for v in graph.outputs],
+                fallback=self._coerce,
+                **self.common(),
+            )
+            self._call = call.make(self.loaded, spec)
+            strict = call.Spec(args=spec.args, outputs=spec.outputs, fallback=_mismatch, **self.common())
+            self._strict = call.make(self.loaded, strict)
+            return self
+
+    def common(self):
+        """What every builtin on this kernel has in common."""
+        return {
+            "on_error": self._raise,
+            "workspace": self.workspace,
+            "frees": self.frees,
+            "release_gil": self.release_gil,
+            "name": self.graph.name,
+        }
+
+    def _emit(self, graph):
+        from .native import build, call, callback
+        from .native import lowering  # noqa: F401 - fills the table of what is emitted directly
+        from .native.emit import Kernel
+
+        start = time.perf_counter()
+        kernel = Kernel(graph, build.host().fma)
+        text = kernel.compile()
+        module = kernel.module
+        ir = build.assemble(module, text)
+        self.seconds["emission"] = time.perf_counter() - start
+        start = time.perf_counter()
+        symbols = {**call.services(), **module.symbols}
+        keep = [*module.keep]
+        for symbol, function, ins, outs in kernel.callbacks:
+            back = callback.register_callback(lambda arrays, f=function: f(*arrays), ins, outs)
+            keep.append(back)
+            symbols[symbol] = back.number
+        self.loaded = build.load(ir, symbols)
+        self.loaded.keep += keep
+        self.seconds["LLVM"] = time.perf_counter() - start
+        self.text = text
+        self.notes += kernel.notes
+        self.workspace = kernel.workspace.size
+        self.frees = bool(kernel.workspace.slots)
+        # with the lock released other threads run on; taking it back costs 0.05 us, more when others want it
+        self.release_gil = kernel.work > 20_000
+        self._errors = module.errors
+
+    def _raise(self, code):
+        from .native.code import FIRST_ERROR
+
+        if code == 3:
+            raise MemoryError(f"{self.graph.name}: no memory for what a compiled loop saves")
+        if code >= FIRST_ERROR:
+            error = self._errors[code - FIRST_ERROR]
+            raise error() if callable(error) else type(error)(*error.args)
+
+    def _coerce(self, *leaves):
+        """Arguments of other kinds or layouts, as the kernel takes them."""
+        return self._strict(*[coerce(x, v.type) for x, v in zip(leaves, self.graph.inputs, strict=True)])
+
+    def _interpret(self, *leaves):
+        with np.errstate(all="ignore"):
+            return [_as_output(y, v.type) for y, v in zip(self.graph.run(*leaves), self.graph.outputs)]
+
+
+def program(graph) -> Program:
+    """The program of a graph, made once."""
+    p = graph.cache.get("program")
+    if p is None:
+        p = graph.cache["program"] = Program(graph)
+    return p
+
+
+def _mismatch(*leaves):
+    raise TypeError("the arguments do not fit what was compiled")
+
+
+def _plain(graph):
+    """Whether inputs and outputs are arrays and numbers: a kernel has no others."""
+    return all(type(v.type) is Array for v in (*graph.inputs, *graph.outputs))
+
+
+def _widened(graph):
+    return graph
+
+
+def leaf_node(t):
+    """The node of a kernel's argument or result of this type."""
+    from .native import call
+
+    if t.weak:
+        return call.ScalarLeaf(_SCALARS[t.dtype.kind])
+    if t.shape == ():
+        return call.ScalarLeaf(t.dtype.type)
+    return call.ArrayLeaf(t.shape, t.dtype)
+
+
+def coerce(x, t):
+    """A value as a kernel takes it: contiguous, aligned, in its dtype; a number as its scalar class."""
+    if t.weak:
+        return _SCALARS[t.dtype.kind](x)
+    if t.shape == ():
+        return t.dtype.type(x)
+    a = np.require(np.asarray(x), t.dtype, ["C", "A"])
+    if type(a) is not np.ndarray:
+        a = a.view(np.ndarray)
+    if a.shape != t.shape:
+        raise TypeError(f"an array of shape {a.shape} where the compiled function takes {t.shape}")
+    return a if a.dtype is t.dtype else a.view(t.dtype)
+
+
+def _as_output(y, t):
+    if type(t) is not Array:
+        return y
+    if t.weak:
+        return _SCALARS[t.dtype.kind](y)
+    return np.asarray(y)[()] if t.shape == () else np.array(y)
+
+
+@functools.cache
+def unavailable() -> str:
+    """Why there is no native code here, or "" if there is. Says so once, as a warning."""
+    try:
+        import llvmlite  # noqa: F401
+    except ImportError:
+        reason = "llvmlite is not installed (pip install 'adjoint[jit]')"
+    else:
+        from .native import call
+
+        reason = call.self_test()
+    if reason:
+        warnings.warn(f"ad.jit runs its graphs by NumPy, without native code: {reason}", RuntimeWarning, stacklevel=2)
+    return reason
+
+
+def _run(graph, args):
+    """What evaluates a `call` op whose graph was compiled: hooked into primitives.loops."""
+    return tuple(program(graph)(*args))
+
+
+loops.COMPILED.append(_run)
+
