@@ -393,10 +393,8 @@ class Emitter:
             code.do(f"store ptr {mem.ptr}, ptr {code.at(results, 8 * i)}")
         op, params = line.op, line.params
         many = type(line.out.type) is Tuple
-        weak = [t.weak for t in types]
 
-        def run(*arrays):
-            args = [x.item() if w else x if x.ndim else x[()] for x, w in zip(arrays, weak)]
+        def run(*args):
             with np.errstate(all="ignore"):
                 y = op.eval(*args, **params)
             return y if many else (y,)
