@@ -88,7 +88,9 @@ def _all_ops():
     import importlib
 
     from .core.op import OPS
+    from .core.tensor import complete
 
+    complete()
     for name in ("ops", "scipy"):
         try:
             importlib.import_module(f"{__package__}.{name}")

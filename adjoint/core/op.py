@@ -24,10 +24,19 @@ import itertools
 import numpy as np
 
 from .errors import DTypeError, EscapeError, user_line, where
-from .tensor import BIRTHS, FUNCTIONS, Flat, Tensor, untracked
+from .tensor import BIRTHS, FUNCTIONS, Flat, Tensor, complete, untracked
 from .types import typeof
 
-OPS: dict = {}  # name -> Op
+
+class _Ops(dict):
+    def __missing__(self, name):
+        complete()
+        if name in self:
+            return self[name]
+        raise KeyError(name)
+
+
+OPS = _Ops()  # name -> Op; those of families that are loaded late come when asked for by name, or with `complete`
 
 
 class Op:

@@ -5,6 +5,7 @@ it converts to NumPy freely. A tracked one refuses every conversion that would l
 """
 
 import weakref
+from _thread import RLock
 
 import numpy as np
 
@@ -14,8 +15,19 @@ from .types import TYPEOF, Array, typeof
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
 FUNCTIONS: dict = {}  # NumPy's function -> our function
 UFUNC_METHODS: dict = {}  # (ufunc, method) -> our function, as (np.add, "reduce") -> sum
+LATE: list = []  # what fills these tables at first need, for a quick import: see `complete`
 LAZY: list = []  # called without arguments when a ufunc has no rule: each may fill UFUNCS
 REFUSED: dict = {}  # NumPy's function -> why there is no derivative, and what to do
+
+
+_loading = RLock()
+
+
+def complete():
+    """Load what is loaded at first need. From then on the tables are whole: tests and listings call it first."""
+    with _loading:  # another thread waits until all is there
+        while LATE:
+            LATE.pop(0)()
 
 
 class Tensor:
@@ -189,6 +201,9 @@ class Tensor:
                     return f(*inputs)
             return _ufunc_call(ufunc, inputs, kwargs)
         f = UFUNC_METHODS.get((ufunc, method))
+        if f is None and LATE:
+            complete()
+            f = UFUNC_METHODS.get((ufunc, method))
         if f is None:
             raise MissingRuleError(
                 f"np.{ufunc.__name__}.{method} of a tensor has no derivative rule{where()}; use the function it stands for "
@@ -199,7 +214,10 @@ class Tensor:
     def __array_function__(self, func, types, args, kwargs):
         f = FUNCTIONS.get(func)
         if f is None:
-            return _refuse(func, args, kwargs)
+            complete()
+            f = FUNCTIONS.get(func)
+            if f is None:
+                return _refuse(func, args, kwargs)
         return f(*args, **kwargs)
 
 
@@ -346,6 +364,7 @@ def _ufunc_call(ufunc, inputs, kwargs):
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     if ufunc not in UFUNCS:
+        complete()
         for fill in LAZY:
             fill()
     f = UFUNCS.get(ufunc)

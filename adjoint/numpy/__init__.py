@@ -12,14 +12,13 @@ Tensor(shape=[2], dtype=Float64, value= [ 0.00000000e+00,  0.00000000e+00])
 """
 
 import functools
+import importlib
 
 import numpy as _np
 
 from .. import primitives
-from ..core.tensor import FUNCTIONS, untracked
-from . import create, interpolate, methods, polynomials, selection, special, standard, statistics
-
-from . import fft, linalg  # isort: skip  (after the tables)
+from ..core.tensor import FUNCTIONS, LATE, complete, untracked
+from . import methods, standard
 from .methods import c_ as c_
 from .methods import r_ as r_
 from .names import ours
@@ -36,7 +35,7 @@ round = FUNCTIONS[_np.round]  # NumPy's aliases of Python's names
 __array_api_version__ = standard.API_VERSION
 
 _CREATE = (
-    "zeros", "ones", "full", "empty", "arange", "logspace", "geomspace", "eye", "identity", "tri", "indices", "vander",
+    "zeros", "ones", "full", "empty", "arange", "eye", "identity", "tri", "indices", "vander",
     "fromfunction", "hamming", "hanning", "bartlett", "blackman", "kaiser",
 )  # fmt: skip
 
@@ -54,10 +53,34 @@ for _name in _CREATE:
         globals()[_name] = _creator(getattr(_np, _name))
 
 
+# Loaded at first need: modules of their own, and compositions, which fill the tables
+
+_MODULES = ("fft", "linalg", "special")
+_LATE = ("create", "interpolate", "polynomials", "selection", "statistics", "ufuncs")
+
+
+def _load():
+    for name in _LATE:
+        importlib.import_module(f"{__name__}.{name}")
+
+
+LATE.append(_load)
+
+
 def __getattr__(name):
-    """Constants, dtypes and the functions without a rule: NumPy's own."""
+    """What is loaded at first need; and constants, dtypes and the functions without a rule: NumPy's own."""
+    if name == "__all__":  # from adjoint.numpy import *
+        return [n for n in _np.__all__ if not n.startswith("_")]
     if name.startswith("__"):
         raise AttributeError(name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if LATE:
+        complete()
+        for late, f in ours(_np).items():
+            globals().setdefault(late, f)
+        if name in globals():
+            return globals()[name]
     try:
         return getattr(_np, name)
     except AttributeError:
@@ -65,4 +88,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(set(globals()) | set(_np.__all__))
+    return sorted(set(globals()) | set(_np.__all__) | set(_MODULES))

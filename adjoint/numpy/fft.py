@@ -2,9 +2,11 @@
 
 import numpy.fft as _fft
 
+from ..core.tensor import complete
 from .names import ours
 from .standard import fftfreq, rfftfreq
 
+complete()
 globals().update(ours(_fft), fftfreq=fftfreq, rfftfreq=rfftfreq)
 
 

@@ -2,8 +2,10 @@
 
 import numpy.linalg as _linalg
 
+from ..core.tensor import complete
 from .names import ours
 
+complete()
 globals().update(ours(_linalg))
 
 
