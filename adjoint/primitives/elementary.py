@@ -52,6 +52,11 @@ def _tanh_back(g, node):
     return g / c / c
 
 
+def _root_one_plus_square(x):
+    # x * x overflows from 1e154 on, and hypot does not
+    return np.sqrt(1 + x * x) if typeof(x).dtype.kind == "c" else np.hypot(1, x)
+
+
 sin = elementwise("sin", np.sin, lambda _y, x: np.cos(x), pulls=(lambda g, node: g * np.cos(node[4]), None))
 cos = elementwise("cos", np.cos, lambda _y, x: -np.sin(x))
 tan = elementwise("tan", np.tan, lambda y, _x: 1 + y * y, domain=((-1, 1),))
@@ -61,7 +66,7 @@ arctan = elementwise("arctan", np.arctan, lambda _y, x: 1 / (1 + x * x))
 sinh = elementwise("sinh", np.sinh, lambda _y, x: np.cosh(x))
 cosh = elementwise("cosh", np.cosh, lambda _y, x: np.sinh(x))
 tanh = elementwise("tanh", np.tanh, _sech2, pulls=(_tanh_back, None))
-arcsinh = elementwise("arcsinh", np.arcsinh, lambda _y, x: 1 / np.sqrt(1 + x * x))
+arcsinh = elementwise("arcsinh", np.arcsinh, lambda _y, x: 1 / _root_one_plus_square(x))
 arccosh = elementwise("arccosh", np.arccosh, lambda _y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=((1.5, 3),))
 arctanh = elementwise("arctanh", np.arctanh, lambda _y, x: _inverse((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
 deg2rad = elementwise("deg2rad", np.deg2rad, np.pi / 180)

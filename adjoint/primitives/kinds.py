@@ -305,19 +305,14 @@ def _sum_to(g, have, want):
     if is_plain(g) and g.dtype == np.float32:
         # float32 accumulates in float64
         return np.add.reduce(g, axes, dtype=np.float64).astype(np.float32).reshape(want)
-    if (
-        is_plain(g)
-        and type(g) is np.ndarray
-        and axes == tuple(range(extra))
-        and g.shape[0] > 1024
-        and g.flags.c_contiguous
-    ):
+    if type(g) is np.ndarray and g.size > 1024 and axes == tuple(range(len(axes))) and g.flags.c_contiguous:
         # NumPy adds rows one after the other; in blocks of 256 rows the error stays that of a short sum
-        rows = g.reshape(-1, *want) if want else g.reshape(-1)
+        row = g.shape[len(axes) :]
+        rows = g.reshape(-1, *row)
         n = len(rows) // 256 * 256
-        if want and n:
-            s = np.add.reduce(np.add.reduce(rows[:n].reshape(256, n // 256, *want), 0), 0)
-            return s + np.add.reduce(rows[n:], 0) if n < len(rows) else s
+        if row and n > 1024:
+            s = np.add.reduce(np.add.reduce(rows[:n].reshape(256, n // 256, *row), 0), 0)
+            return (s + np.add.reduce(rows[n:], 0) if n < len(rows) else s).reshape(want)
     if type(g) is np.ndarray:  # as below, without NumPy's Python layer
         s = np.add.reduce(g, axes)
         return s if len(axes) == extra else s.reshape(want)

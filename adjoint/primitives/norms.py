@@ -204,12 +204,25 @@ _softmax_op: Op = general(
 )
 
 
+def _log_total(e, axes):
+    """log of the sum of e, numbers in [0, 1] of which the largest is 1; those far below 1 are not lost beside it."""
+    total = np.add.reduce(e, axis=axes, keepdims=True)
+    y = np.log(total)
+    if (total < 2).any():  # one 1, and little else: log1p of the rest
+        largest = e == 1
+        n = np.add.reduce(largest, axis=axes, keepdims=True, dtype=total.dtype)
+        rest = np.add.reduce(np.where(largest, 0, e), axis=axes, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.where(n == 1, np.log1p(rest), y)
+    return y
+
+
 def _logsumexp(a, axes, keepdims):
     a = np.asarray(a)
     if not a.size:
         return np.log(np.add.reduce(np.exp(a), axis=axes, keepdims=keepdims))
     e, top = _exp_below_top(a, axes, True)
-    y = np.log(np.add.reduce(e, axis=axes, keepdims=True)) + top
+    y = _log_total(e, axes) + top
     return (y if keepdims else y.reshape(reduced(a.shape, axes, False)))[()]
 
 
@@ -257,9 +270,55 @@ def softmax(x, axis=None):
     return bind(_softmax_op, x, axes=plan(x, axis, True)["axes"], ties=False)
 
 
+# log(softmax(a)): where it is close to 0, so is its slope, 1 - softmax. Both come from the other entries, and not by
+# subtraction from 1: nothing changes if the same is added to all entries, so the largest may count as fixed.
+
+
+def _log_softmax(a, axes):
+    a = np.asarray(a)
+    if a.dtype.kind == "c":
+        raise TypeError("log_softmax of complex numbers has no largest entry")
+    if not a.size:
+        return np.exp(a)
+    top = np.maximum.reduce(a, axis=axes, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(a.dtype)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        d = a - top
+        return (d - _log_total(np.exp(d), axes))[()]
+
+
+def _top_share(y, axes):
+    """Which entry is the largest; equal ones share."""
+    top = np.equal(y, np.max(y, axis=axes, keepdims=True))
+    return top / np.sum(top, axis=axes, keepdims=True, dtype=typeof(y).dtype)
+
+
+def _log_softmax_jvp(ts, y, a, axes):
+    h = ts[0] - np.sum(_top_share(y, axes) * ts[0], axis=axes, keepdims=True)
+    return h - np.sum(np.exp(y) * h, axis=axes, keepdims=True)
+
+
+def _log_softmax_vjp(wants, g, y, _a, axes):
+    c = g - strong_mul(np.sum(g, axis=axes, keepdims=True), np.exp(y))
+    return (c - _top_share(y, axes) * np.sum(c, axis=axes, keepdims=True),)
+
+
+_log_softmax_op: Op = general(
+    "log_softmax",
+    _log_softmax,
+    _log_softmax_jvp,
+    _log_softmax_vjp,
+    type=lambda a, axes: Array(a.shape, np.exp(np.ones(1, a.dtype)).dtype),
+    batch=batches(lambda: _log_softmax_op),
+    sample=lambda rng: [
+        ((rng.normal(size=s),), {"axes": axes}) for s, axes in (((3,), (-1,)), ((2, 3), (-2,)), ((2, 3), (-2, -1)))
+    ],
+)
+
+
 def log_softmax(x, axis=None):
-    """log(softmax(x)), exact where softmax underflows. As `scipy.special.log_softmax`."""
+    """log(softmax(x)), exact where softmax underflows or is close to 1. As `scipy.special.log_softmax`."""
     x = as_array(x)
-    # the shift leaves the result and its derivatives as they are
-    x = x - stop_gradient(np.max(x, axis=axis, keepdims=True))
-    return x - logsumexp(x, axis, keepdims=True)
+    if typeof(x).dtype.kind == "c":
+        return x - logsumexp(x, axis, keepdims=True)
+    return bind(_log_softmax_op, x, axes=plan(x, axis, True)["axes"])

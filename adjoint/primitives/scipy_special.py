@@ -33,7 +33,6 @@ class _Names:
 S = _Names()
 _PI = math.pi
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-_ROOT_PI = math.sqrt(math.pi)
 _ROOT_TWO = math.sqrt(2)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
@@ -139,19 +138,29 @@ _row("erfinv", lambda y, _x: np.exp(y * y) / _TWO_OVER_ROOT_PI, at=((-0.9, 0.9),
 _row("erfcinv", lambda y, _x: -np.exp(y * y) / _TWO_OVER_ROOT_PI, at=((0.1, 1.9),))
 
 
-def _tail(x, sign):
-    # 1 + s 3 z + 15 z^2 + s 105 z^3 ..., z = 1 / (2 x^2): asymptotic, exact to rounding from x = 10 on
-    z = (0.5 * sign) / np.square(np.where(np.abs(x) > 10, x, 10.0))
+def _dawsn_tail(x):
+    # (1 + 3 z + 15 z^2 + 105 z^3 ...) z, z = 1 / (2 x^2): asymptotic, exact to rounding from x = 10 on
+    z = 0.5 / np.square(np.where(np.abs(x) > 10, x, 10.0))
     y = 1.0
     for m in range(31, 1, -2):
         y = 1 + m * z * y
     return y * z
 
 
-# Far out 2 x y cancels against the constant; there the asymptotic series is differentiated instead (7.12.1).
-_row("erfcx", lambda y, x: _TWO_OVER_ROOT_PI * np.where(x > 10, _tail(x, -1), _ROOT_PI * x * y - 1),
-     at=((-1, 20),))  # fmt: skip
-_row("dawsn", lambda y, x: np.where(np.abs(x) > 10, -_tail(x, 1), 1 - 2 * x * y), at=((-20, 20),))
+def _erfcx_slope(y, x):
+    # 2 x y - 2 / sqrt(pi), which cancels to the right of 2.5. There it is -2 e^(x^2) times the first repeated integral of
+    # erfc (7.18.9), whose ratio to erfc is a continued fraction of positive terms, by the recurrence 7.18.7.
+    far = x > 2.5
+    z = np.where(far, x, 2.5)
+    ratio = 0.0
+    for n in range(41, 1, -1):
+        ratio = 1 / (2 * z + 2 * n * ratio)
+    return np.where(far, -2 * y * ratio, 2 * x * y - _TWO_OVER_ROOT_PI)
+
+
+# Far out 1 - 2 x y cancels; there the asymptotic series is differentiated instead (7.12.1).
+_row("erfcx", _erfcx_slope, at=((-1, 20),))
+_row("dawsn", lambda y, x: np.where(np.abs(x) > 10, -_dawsn_tail(x), 1 - 2 * x * y), at=((-20, 20),))
 _complex_row("wofz", lambda y, z: _TWO_OVER_ROOT_PI * 1j - 2 * z * y)
 
 _row("ndtr", lambda _y, x: np.exp(-0.5 * x * x) / _ROOT_TWO_PI, at=((-3, 3),))

@@ -131,7 +131,8 @@ def test_logsumexp_and_softmax():
                 for u, v in zip(got, want, strict=True):
                     np.testing.assert_allclose(u, v)
         np.testing.assert_allclose(special.softmax(a, axis), scipy.special.softmax(a, axis))
-        np.testing.assert_allclose(special.log_softmax(a, axis), scipy.special.log_softmax(a, axis))
+        # near 0 SciPy loses digits, and ours does not: tests/laws/test_accuracy.py
+        np.testing.assert_allclose(special.log_softmax(a, axis), scipy.special.log_softmax(a, axis), atol=1e-14)
     ad.check_grads(lambda a, b: special.logsumexp(a, 1, b, return_sign=True)[0], a / 100, b, order=2)
     ad.check_grads(lambda a: special.multigammaln(a, 3), 4.0, order=2)
     assert special.multigammaln(4.0, 3) == pytest.approx(scipy.special.multigammaln(4.0, 3))
