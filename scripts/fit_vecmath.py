@@ -9,6 +9,7 @@ relative to the function's result; the printed error is log2 of the largest |err
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 import mpmath as mp
@@ -67,6 +68,30 @@ def erfcx(x):
     return mp.exp(x * x) * mp.erfc(x)
 
 
+def off(points, f):
+    """f, with its limit at points where the formula is 0 / 0."""
+    return lambda x: f(x + mpf(10) ** -25 if any(abs(x - p) < mpf(10) ** -25 for p in points) else x)
+
+
+DIGAMMA_ZERO = mp.findroot(mp.digamma, mpf("1.46"))
+lgamma_factor = off((1, 2), lambda x: mp.loggamma(x) / ((x - 1) * (x - 2)))
+digamma_factor = off((DIGAMMA_ZERO,), lambda x: mp.digamma(x) / (x - DIGAMMA_ZERO))
+
+
+def lgamma_tail(z):
+    if z < mpf(10) ** -12:
+        return mpf(1) / 12 - z / 360
+    x = 1 / mp.sqrt(z)
+    return (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) * x
+
+
+def digamma_tail(z):
+    if z < mpf(10) ** -12:
+        return mpf(1) / 12 - z / 120
+    x = 1 / mp.sqrt(z)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / z
+
+
 def root(f):
     """g(z) = f(sqrt z)."""
     return lambda z: f(mp.sqrt(z))
@@ -87,15 +112,36 @@ FITS = {
     "COS": (root(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4), (0, TRIG), {"double": 6, "float": 4}, lambda z: z**2),
     # tanh x = x + x z p(z) / q(z) for |x| <= 5 / 8
     "TANH": (root(lambda x: (mp.tanh(x) / x - 1) / x**2), (0, mpf("0.3911")), {"double": (2, 3), "float": (1, 1)}, lambda z: z),
+    # sinh r = r + r z q(z), cosh r = 1 + z q(z)
+    "SINH": (root(lambda r: (mp.sinh(r) / r - 1) / r**2), (0, EXP**2), {"double": 6}, lambda z: z),
+    "COSH": (root(lambda r: (mp.cosh(r) - 1) / r**2), (0, EXP**2), {"double": 7}, lambda z: z),
+    # arcsin x = x + x z q(z) for |x| <= 1/2, and so arctan
+    "ARCSIN": (root(lambda x: (mp.asin(x) / x - 1) / x**2), (0, mpf("0.2501")), {"double": 13}, lambda z: z),
+    "ARCTAN": (root(lambda x: (mp.atan(x) / x - 1) / x**2), (0, mpf("0.2501")), {"double": 13}, lambda z: z),
+    # y**(-1/3), for y = t**3 / x and a first guess t of the cube root of x
+    "CBRT": (lambda y: 1 / mp.cbrt(y), (mpf("0.909"), mpf("1.1")), {"double": 5}, one),
+    # log gamma(x) = (x - 1) (x - 2) 2 / (x + 2.4375) (1 + p / q) up to 8,
+    # then (x - 1/2) (log x - 1) + log(2 pi) / 2 - 1/2 + q(z) / x, z = 1 / x**2
+    "LGAMMA": (lambda x: lgamma_factor(x) * (x + mpf("2.4375")) / 2 - 1, (mpf("0.65"), mpf(8)), {"double": (12, 11)}, one),
+    "LGAMMA_FAR": (lgamma_tail, (0, mpf(1) / 64), {"double": 7}, one),
+    # digamma x = (x - x0) 2.5 / (x + 1.125) (1 + p / q) up to 10, x0 its zero; then log x - 1 / (2 x) - z q(z)
+    "DIGAMMA": (lambda x: digamma_factor(x) * (x + mpf("1.125")) * 2 / 5 - 1, (mpf("0.69"), mpf(10)), {"double": (10, 10)}, one),
+    "DIGAMMA_FAR": (digamma_tail, (0, mpf(1) / 100), {"double": 6}, lambda z: z),
     # erf x = x + x q(z), z = x**2, for |x| <= 1
     "ERF": (root(lambda x: mp.erf(x) / x - 1), (0, mpf("1.001")), {"double": 13}, one),
-    # erfc x = exp(-x**2) p(x) / q(x): ERFCX where erfc is wanted, ERFCX_MID where erf is
-    "ERFCX": (erfcx, (mpf("0.46"), mpf("27.5")), {"double": (9, 10)}, lambda x: 1 / erfcx(x)),
+    # erfc x = exp(-x**2) p(x) / q(x) where erf is wanted; 1 / sqrt(pi) exp(-x**2) / (x + 0.4375) (1 + p / q) for erfc
+    "ERFC": (lambda x: erfcx(x) * mp.sqrt(mp.pi) * (x + mpf("0.4375")) - 1, (mpf("0.46"), mpf("27.5")), {"double": (10, 11)}, one),
     "ERFCX_MID": (erfcx, (mpf("0.99"), mpf("6")), {"double": (7, 8)}, lambda x: mp.exp(-x * x)),
 }  # fmt: skip
 
 # name: (value, bits of each part but the last): the value as a sum of floats. A part of few bits multiplies exactly.
 PARTS = {
+    "DIGAMMA_ZERO": (DIGAMMA_ZERO, [53]),
+    "QUARTER_PI": (mp.pi / 4, [53]),
+    "THREE_QUARTERS_PI": (3 * mp.pi / 4, [53]),
+    "PI": (mp.pi, [53]),
+    "ROOT_OF_PI_INVERSE": (1 / mp.sqrt(mp.pi), [53]),
+    "STIRLING": (mp.log(2 * mp.pi) / 2 - mpf(1) / 2, []),
     "LOG2_E": (1 / LN2, [32]),
     "LOG10_E": (1 / mp.log(10), [32]),
     "LOG10_2": (LN2 / mp.log(10), [32]),
@@ -142,18 +188,24 @@ def fit(name):
     return tables, report
 
 
+def written(name, value):
+    return textwrap.fill(
+        f"{name} = {value!r}", 118, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def main(write):
-    lines = ['"""Coefficients, lowest power first, by name and kind: written by scripts/fit_vecmath.py."""', ""]
+    lines = [
+        '"""Coefficients, lowest power first, by name and kind: written by scripts/fit_vecmath.py."""',
+        "",
+        "# fmt: off",
+    ]
     for name in FITS:
         tables, report = fit(name)
         print(*report, sep="\n", flush=True)
-        lines.append(f"{name} = {{")
-        for kind, table in tables.items():
-            lines.append(f'    "{kind}": {table!r},')
-        lines.append("}")
-    lines.append("")
-    lines += [f"{name} = {parts(*row)!r}" for name, row in PARTS.items()]
-    lines.append(f"TWO_OVER_PI = {two_over_pi()!r}")
+        lines.append(written(name, tables).replace("'", '"'))
+    lines += [written(name, parts(*row)) for name, row in PARTS.items()]
+    lines.append(written("TWO_OVER_PI", two_over_pi()))
     if write:
         TABLES.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

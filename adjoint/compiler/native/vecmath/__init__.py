@@ -7,7 +7,7 @@ text; `tables` has the coefficients, fitted by scripts/fit_vecmath.py.
 
 from functools import cache
 
-from . import exponentials, hyperbolic, special, trigonometry
+from . import arcs, exponentials, hyperbolic, roots, special, trigonometry
 from .builder import BITS, function
 
 # name -> (function of float64, number of arguments, function of float32 or None: then by way of float64)
@@ -27,8 +27,24 @@ FUNCTIONS = {
     "cos": (trigonometry.cos, 1, trigonometry.cos),
     "tan": (trigonometry.tan, 1, None),
     "tanh": (hyperbolic.tanh, 1, hyperbolic.tanh),
+    "sinh": (hyperbolic.sinh, 1, None),
+    "cosh": (hyperbolic.cosh, 1, None),
+    "arcsinh": (hyperbolic.arcsinh, 1, None),
+    "arccosh": (hyperbolic.arccosh, 1, None),
+    "arctanh": (hyperbolic.arctanh, 1, None),
+    "arcsin": (arcs.arcsin, 1, None),
+    "arccos": (arcs.arccos, 1, None),
+    "arctan": (arcs.arctan, 1, None),
+    "arctan2": (arcs.arctan2, 2, None),
+    "cbrt": (roots.cbrt, 1, None),
+    "hypot": (roots.hypot, 2, None),
+    "fmod": (roots.fmod, 2, None),
     "erf": (special.erf, 1, None),
+    "erfc": (special.erfc, 1, None),
+    "lgamma": (special.lgamma, 1, None),
+    "digamma": (special.digamma, 1, None),
 }
+FUNCTIONS["gammaln"] = FUNCTIONS["lgamma"]
 BY_DOUBLE = {"power": exponentials.power_short}  # what suffices for a result that is rounded to float32
 
 

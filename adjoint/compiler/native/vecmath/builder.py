@@ -271,6 +271,16 @@ class Builder:
         yh, yl = self.split(y)
         return p, ((xh * yh - p) + xh * yl + xl * yh) + xl * yl
 
+    def quotient(self, top, top_low, bottom, bottom_low=None):
+        """(q, e) with q + e = (top + top_low) / (bottom + bottom_low) to almost twice the precision, by one division."""
+        inverse = 1.0 / bottom
+        q = top * inverse
+        p, e = self.two_product(q, bottom)
+        left = ((top - p) - e) + top_low
+        if bottom_low is not None:
+            left = self.fma(-q, bottom_low, left)
+        return q, left * inverse
+
     def split(self, x):
         """(high, low) halves of x, whose products are exact [Veltkamp 1968, Dekker 1971]."""
         kind = x.kind if isinstance(x, Value) else "double"

@@ -25,6 +25,7 @@ class Format:
         self.minus_one = minus_one  # expm1 rounds to -1 below
         self.shift = 1.5 * 2.0**mantissa  # x + shift - shift is x rounded to an integer, which stands in the low bits
         self.one = bias << mantissa
+        self.integer_under = (bias + mantissa) << mantissa  # the bits of 2**mantissa
         self.tiny = 2.0 ** (1 - bias)  # the smallest normal number
         self.integer = {"double": "i64", "float": "i32"}[kind]
         self.sign = -(1 << (63 if kind == "double" else 31))
@@ -41,6 +42,11 @@ FORMATS = {
     ),
 }  # fmt: skip
 LOG2E = 1.4426950408889634
+
+
+def signed(b, y, x):
+    """y >= 0 with the sign of x."""
+    return (y.bits() | (x.bits() & FORMATS[x.kind].sign)).real()
 
 
 # ---- e**x ----
@@ -153,12 +159,9 @@ def log_reduced(b, x):
     m = ((shifted & ((1 << f.mantissa) - 1)) + f.sqrt_half).real()
     # an integer under the exponent of 2**mantissa is that number plus the integer
     big = 2.0**f.mantissa
-    exponent = ((shifted >> f.mantissa) | FORMATS_BIG[x.kind]).real()
+    exponent = ((shifted >> f.mantissa) | f.integer_under).real()
     k = exponent - b.choose(x.kind, subnormal, big + f.bias + lift, big + f.bias)
     return k, m - 1.0
-
-
-FORMATS_BIG = {"double": 0x4330000000000000, "float": 0x4B000000}  # the bits of 2**mantissa
 
 
 def log_fraction(b, f):

@@ -231,9 +231,6 @@ def tan(b, x):
     odd = (t << 63) < 0
     top, bottom = b.select(odd, c, s), b.select(odd, s, c)
     top_low, bottom_low = b.select(odd, c_low, s_low), b.select(odd, s_low, c_low)
-    inverse = 1.0 / bottom
-    y = top * inverse
-    p, e = b.two_product(y, bottom)
-    left = ((top - p) - e) + b.fma(-y, bottom_low, top_low)
-    y = b.fma(left, inverse, y)
+    y, rest = b.quotient(top, top_low, bottom, bottom_low)
+    y = y + rest
     return (y.bits() ^ (t << 63) ^ (x.bits() & form.sign)).real()
