@@ -198,21 +198,37 @@ def _version():
 
 def compile_object(ir_text: str, effort=USUAL) -> bytes:
     """IR text to object code for this CPU."""
+    with _module(ir_text, effort) as module:
+        return _machine(effort[1]).emit_object(module)
+
+
+def optimized(ir_text: str, effort=USUAL) -> str:
+    """The IR text that the optimiser makes of IR text."""
+    with _module(ir_text, effort) as module:
+        return str(module)
+
+
+def assembly(ir_text: str, effort=USUAL) -> str:
+    """The machine code that IR text becomes, as text."""
+    with _module(ir_text, effort) as module:
+        return _machine(effort[1]).emit_assembly(module)
+
+
+def _module(ir_text, effort):
+    """LLVM's own form of IR text, verified and optimised."""
     llvm = _binding()
     try:
         module = llvm.parse_assembly(ir_text)
         module.verify()
     except RuntimeError as error:
         raise CodeError(_refused(ir_text, str(error))) from None
-    with module:
-        machine = _machine(effort[1])
-        tuning = llvm.create_pipeline_tuning_options(speed_level=effort[0])
-        tuning.loop_vectorization = False
-        tuning.slp_vectorization = False
-        tuning.loop_interleaving = False
-        passes = llvm.create_pass_builder(machine, tuning)
-        passes.getModulePassManager().run(module, passes)
-        return machine.emit_object(module)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=effort[0])
+    tuning.loop_vectorization = False
+    tuning.slp_vectorization = False
+    tuning.loop_interleaving = False
+    passes = llvm.create_pass_builder(_machine(effort[1]), tuning)
+    passes.getModulePassManager().run(module, passes)
+    return module
 
 
 def _link(code, symbols, defined, declared):

@@ -6,9 +6,11 @@ Python function `fallback`, arguments and keywords as they are. Knows the layout
 what it relies on, `available` checks it); knows nothing of graphs.
 """
 
+import atexit
 import ctypes
 import functools
 import sys
+from types import CellType
 
 import numpy as np
 
@@ -205,10 +207,10 @@ def make(loaded: build.Loaded, spec: Spec):
     words = []
     hidden = [*spec.guards, *spec.hidden]
     for source, node in hidden:
-        kind, *operands = source
-        words.append(_SOURCES[kind])
+        kind, operands = _source(*source)
+        words.append(kind)
         words += [writer.object(x) for x in operands] + [0] * (2 - len(operands))
-        if kind != "absent":
+        if kind != glue.ABSENT:
             words += writer.program(node, ins)
     writer.point(at["hidden"], writer.append(words))
     writer.point(at["in_bytes"], writer.append([n.nbytes if isinstance(n, ArrayLeaf) else 0 for n, _ in ins]))
@@ -243,6 +245,7 @@ def make(loaded: build.Loaded, spec: Spec):
         "scratch": 8 * (2 * n_ins + n_holds + 4 * n_outs),
         "error": id(RuntimeError),
         "message": _MESSAGE_AT,
+        "exception": id(Exception),
         "none": id(None),
         "ndarray": id(np.ndarray),
         "tuple_type": id(tuple),
@@ -253,6 +256,21 @@ def make(loaded: build.Loaded, spec: Spec):
         writer.words[header + at[name]] = int(value)
     block = _Block.of(writer, loaded)
     return _builtin(block, loaded, spec, writer.objects)
+
+
+def _source(kind, *operands):
+    """The glue's number of a kind of source, and its operands, which must be what the C API takes."""
+    types = {
+        "global": (dict, str),
+        "absent": (dict, str),
+        "cell": (CellType,),
+        "attr": (object, str),
+        "item": (object, object),
+    }
+    types["ref"] = (object,)
+    if kind not in types or len(operands) != len(types[kind]) or not all(map(isinstance, operands, types[kind])):
+        raise TypeError(f"no source: {kind!r} with {operands!r:.200}")
+    return _SOURCES[kind], operands
 
 
 _MESSAGE = ctypes.create_string_buffer(b"a compiled kernel failed, and its error handler did not raise")
@@ -280,6 +298,15 @@ class _Block(int):
         if live is not None and int(self) in live:
             _destroy()(int(self))
             del live[int(self)]
+
+
+@atexit.register
+def _keep_all():
+    """Free nothing any more while the interpreter goes down: somebody may still call. See build._keep_all."""
+    global _live_blocks
+    for kept in (_live_blocks, _MESSAGE, callback.handle):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    _live_blocks = None
 
 
 @functools.cache

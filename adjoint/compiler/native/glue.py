@@ -31,7 +31,7 @@ OUT_ARRAY, OUT_FLOAT, OUT_INT, OUT_BOOL, OUT_COMPLEX, OUT_NUMPY = range(
 BLOCK = [
     "kernel", "fallback", "on_error", "n_args", "n_kw", "kw", "args", "n_hidden", "hidden", "first_hidden", "n_ins", "n_outs",
     "leaves", "tree", "out_name", "ws_size", "ws", "ws_free", "release_gil", "n_holds", "in_bytes", "scratch", "error",
-    "message", "none", "ndarray", "tuple_type", "list_type", "dict_type", "pooling",
+    "message", "exception", "none", "ndarray", "tuple_type", "list_type", "dict_type", "pooling",
 ]  # fmt: skip
 # a leaf of the output: descr is the dtype's; type that of a NumPy scalar, or False and `other` True
 LEAF_FIELDS = ["kind", "type", "other", "descr", "nbytes", "flags", "spare", "older", "nd", "dims"]
@@ -48,6 +48,7 @@ STACK = 2048  # bytes of scratch on the C stack; more comes from the heap
 
 C_API = {
     "Py_IncRef": "void (ptr)", "Py_DecRef": "void (ptr)", "PyErr_Clear": "void ()", "PyErr_Occurred": "ptr ()",
+    "PyErr_ExceptionMatches": "i32 (ptr)",
     "PyErr_NoMemory": "ptr ()", "PyErr_SetString": "void (ptr, ptr)", "PyErr_CheckSignals": "i32 ()",
     "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)", "PyObject_RichCompareBool": "i32 (ptr, ptr, i32)",
     "PyUnicode_Compare": "i32 (ptr, ptr)", "PyLong_AsLongLong": "i64 (ptr)", "PyLong_FromLongLong": "ptr (i64)",
@@ -327,8 +328,9 @@ no:
 """
 
 # Hidden inputs and guards: fetched by the C API, then tested like an argument. What is fetched is held until the call is over.
+# Returns 0 if all fit, 1 if not, 2 if the look-up raised what no fallback should hide (Ctrl-C), which is left set.
 HIDDEN = f"""
-define internal fastcc i1 @hidden(ptr %block, ptr %s) nounwind {{
+define internal fastcc i32 @hidden(ptr %block, ptr %s) nounwind {{
 entry:
 {field("n_hidden", "i64")}
 {field("hidden")}
@@ -356,7 +358,11 @@ one:
 global:
   %value.global = call ptr @PyDict_GetItemWithError(ptr %a, ptr %b)
   %no.global = icmp eq ptr %value.global, null
-  br i1 %no.global, label %clear, label %borrowed
+  br i1 %no.global, label %missing, label %borrowed
+missing:
+  %missing.error = call ptr @PyErr_Occurred()
+  %missing.fine = icmp eq ptr %missing.error, null
+  br i1 %missing.fine, label %bad, label %clear
 cell:
 {at("value.cell", "a", F["cell"])}
   %no.cell = icmp eq ptr %value.cell, null
@@ -396,12 +402,19 @@ next:
   %pc.next = phi ptr [%pc.checked, %owned], [%program, %absent.error]
   br label %test
 good:
-  ret i1 true
+  ret i32 0
 clear:
+{field("exception")}
+  %usual = call i32 @PyErr_ExceptionMatches(ptr %exception)
+  %grave = icmp eq i32 %usual, 0
+  br i1 %grave, label %raise, label %forget
+raise:
+  ret i32 2
+forget:
   call void @PyErr_Clear()
-  ret i1 false
+  ret i32 1
 bad:
-  ret i1 false
+  ret i32 1
 }}
 
 ; Where `name` stands among the keywords of a call, or -1. Names are interned as a rule, so the first loop finds them.

@@ -61,6 +61,7 @@ begin:
   %outs = getelementptr i64, ptr %objs, i64 %n_outs
   %slots = getelementptr i64, ptr %outs, i64 %n_outs
 {field("leaves")}
+  %objs.bytes = mul i64 %n_outs, 8
   %ints.p = getelementptr i8, ptr %s, i64 8
   %holds.p = getelementptr i8, ptr %s, i64 16
   store ptr %ints, ptr %ints.p
@@ -72,8 +73,14 @@ look:
 {field("first_hidden", "i64")}
   %ins.hidden = getelementptr ptr, ptr %ins, i64 %first_hidden
   store ptr %ins.hidden, ptr %s
-  %found = call fastcc i1 @hidden(ptr %block, ptr %s)
-  br i1 %found, label %arguments, label %miss
+  %found = call fastcc i32 @hidden(ptr %block, ptr %s)
+  switch i32 %found, label %look.failed [
+    i32 0, label %arguments
+    i32 1, label %miss
+  ]
+look.failed:
+  call void @llvm.memset.p0.i64(ptr %objs, i8 0, i64 %objs.bytes, i1 false)
+  br label %fail
 
 arguments:
   store ptr %ins, ptr %s
@@ -122,7 +129,6 @@ kw.next:
   br label %kw.test
 
 objects:
-  %objs.bytes = mul i64 %n_outs, 8
   call void @llvm.memset.p0.i64(ptr %objs, i8 0, i64 %objs.bytes, i1 false)
 {field("tree")}
   store ptr %leaves, ptr %t
@@ -140,6 +146,10 @@ out.find:
 out.get:
   %out.p = getelementptr ptr, ptr %values.kw, i64 %out.place
   %out.value = load ptr, ptr %out.p
+{field("none")}
+  %out.none = icmp eq ptr %out.value, %none
+  br i1 %out.none, label %ready, label %out.walk
+out.walk:
   %ours.flag = getelementptr i8, ptr %t, i64 24
   store i64 0, ptr %ours.flag
   %out.fits = call fastcc i1 @given(ptr %out.value, ptr %tree.now, ptr %t, ptr %block)
@@ -170,10 +180,12 @@ other.small:
   ret ptr %elsewhere2
 
 ready:
-  %all.given = phi i1 [false, %objects], [%complete, %out.good]
-  %out.object = phi ptr [null, %objects], [%out.value, %out.good]
+  %all.given = phi i1 [false, %objects], [false, %out.get], [%complete, %out.good]
+  %out.object = phi ptr [null, %objects], [null, %out.get], [%out.value, %out.good]
+  %ours = phi i1 [true, %objects], [true, %out.get], [false, %out.good]
 {field("pooling", "i64")}
-  %pools = icmp ne i64 %pooling, 0
+  %pool.wanted = icmp ne i64 %pooling, 0
+  %pools = and i1 %pool.wanted, %ours
   br label %out.test
 out.test:
   %j = phi i64 [0, %ready], [%j1, %out.store]
@@ -282,9 +294,7 @@ pool.one:
   %q.obj.p = getelementptr ptr, ptr %objs, i64 %q
   %q.obj = load ptr, ptr %q.obj.p
   %q.none = icmp eq ptr %q.obj, null
-  br i1 %q.none, label %pool.next, label %pool.mine
-pool.mine:
-  br i1 %with.out, label %pool.next, label %pool.put
+  br i1 %q.none, label %pool.next, label %pool.put
 pool.put:
   call fastcc void @put(ptr %q.leaf, ptr %q.obj)
   br label %pool.next

@@ -50,6 +50,14 @@ class _Address(int):
     pass
 
 
+def _pointer(x, field):
+    """The pointer in a field; LookupError if what is there cannot be one, rather than follow it."""
+    value = _word(x, FIELDS[field])
+    if value < 2**16 or value % 8:
+        raise LookupError(f"no pointer where {field} should be")
+    return _Address(value)
+
+
 def _headers():
     return all(_word(x, FIELDS["type"]) == id(type(x)) for x in (1.5, (), [], {}, np.zeros(2), np.float32(1)))
 
@@ -70,7 +78,7 @@ def _tuples():
 def _lists():
     x = ["a", "b"]
     x.append("c")
-    items = _Address(_word(x, FIELDS["list"]))
+    items = _pointer(x, "list")
     return _word(x, FIELDS["size"]) == 3 and [_word(items, 8 * i) for i in range(3)] == [id(e) for e in x]
 
 
@@ -106,7 +114,7 @@ def _capsules():
 def _arrays():
     good = CONTIGUOUS | ALIGNED | WRITEABLE
     for x in (np.zeros((2, 3, 5), np.float32), np.arange(7), np.ones(()), np.zeros((0, 4), complex)):
-        dims = _Address(_word(x, FIELDS["dims"]))
+        dims = _pointer(x, "dims") if x.ndim else _Address(0)
         flags = _word(x, FIELDS["flags"], ctypes.c_uint32)
         if not (
             _word(x, FIELDS["data"]) == x.__array_interface__["data"][0]
