@@ -4,6 +4,8 @@ A scalar index that is computed (`a[i]` in a loop) only moves an address. Every 
 touched: out of bounds, the kernel ends with the IndexError that NumPy raises.
 """
 
+import itertools
+
 import numpy as np
 
 from ...primitives.index import AT, _expand, layout
@@ -11,6 +13,7 @@ from ...traces.graph import Var
 from .code import INT, Value
 from .direct import all_small, part, rearranged
 from .emit import aligned, direct
+from .nest import Nest
 from .storage import Mem, is_small
 
 
@@ -249,3 +252,72 @@ def scatter(emitter, line):
     return target
 
 
+
+
+# Sums of scatters
+
+
+BOXES = 128  # pieces up to which a sum of scatters is computed place by place
+
+
+@direct("scatter_sum")
+def scatter_sum(emitter, line):
+    """Each place of the result has some of the terms: cut the result into boxes inside which they are the same."""
+    t = line.out.type
+    boxes = line.params["boxes"]
+    if t.dtype.kind not in "fiub":
+        return None
+    whole = tuple((0, n) for n in t.shape)
+    boxes = [whole if box is None else box for box in boxes]
+    cuts = []
+    for axis, n in enumerate(t.shape):
+        edges = sorted({0, n, *(e for box in boxes for e in box[axis])})
+        cuts.append(list(itertools.pairwise(edges)))
+    pieces = list(itertools.product(*cuts))
+    target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
+    if len(pieces) > BOXES:
+        emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
+        for a, box in zip(line.args, boxes):
+            place = part(emitter, target, tuple(slice(*e) for e in box))
+            emitter.accumulate(place, _boxed(emitter.mem(a), box))
+        return target
+    terms = [(_boxed(emitter.mem(a), box), box) for a, box in zip(line.args, boxes)]
+    for piece in pieces:
+        if any(a == b for a, b in piece):
+            continue
+        place = part(emitter, target, tuple(slice(*e) for e in piece))
+        here = []
+        for mem, box in terms:
+            if all(lo <= a and b <= hi for (a, b), (lo, hi) in zip(piece, box)):
+                here.append(part(emitter, mem, tuple(slice(a - lo, b - lo) for (a, b), (lo, _) in zip(piece, box))))
+        _sum_into(emitter, place, here)
+    return target
+
+
+def _boxed(mem, box):
+    """A term with the axes of the result: those that an integer took away stand again, with length 1."""
+    shape = tuple(b - a for a, b in box)
+    if mem.shape == shape:
+        return mem
+    kept = iter(zip([n for n in mem.shape if n != 1], [s for n, s in zip(mem.shape, mem.strides) if n != 1]))
+    strides = tuple(next(kept)[1] if n != 1 else 0 for n in shape)
+    return Mem(mem.ptr, mem.dtype, shape, strides)
+
+
+def _sum_into(emitter, place, terms):
+    machine = emitter.machine
+    if not terms:
+        emitter.fill(place, emitter.code.constant(0, place.dtype, 1))
+        return
+    nest = Nest(emitter.code, place.shape)
+    sources = [nest.access(m, m.strides) for m in terms]
+    out = nest.access(place, place.strides, False)
+
+    def body(get):
+        total = None
+        for a in sources:
+            x = machine.cast(get.load(a), place.dtype)
+            total = x if total is None else machine.add(total, x)
+        get.store(out, total)
+
+    nest.run(body, place.dtype.itemsize)

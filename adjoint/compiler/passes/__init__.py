@@ -11,10 +11,12 @@ from ...core.config import config
 from ...traces.graph import Graph
 from .cse import cse
 from .dce import dce
+from .expand import expand
 from .fold import fold
 from .inline import inline
 from .rewrite import bodies
 from .simplify import simplify
+from .sums import sums
 
 # (name, pass, from which level on it is applied)
 PASSES = (
@@ -22,8 +24,10 @@ PASSES = (
     ("dead code", dce, 0),
     ("common subexpressions", cse, 1),
     ("constants", fold, 1),
+    ("expand", expand, 0),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
+    ("sums of scatters", sums, 2),
     ("dead code", dce, 0),
 )
 

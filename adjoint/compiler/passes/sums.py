@@ -1,0 +1,154 @@
+"""Sums: what a slice's or an index's cotangent adds up to, without an array of zeros for each.
+
+Reverse mode turns n reads of one array into `scatter(g1) + scatter(g2) + ...`, each as large as the array. Scatters of large
+slices, as a stencil leaves them, become one `scatter_sum`, which is computed place by place; scatters of few elements become
+`index_add`, which is done in the memory of its first argument where nobody else reads that. Rounding may change, since the
+terms are added in another order.
+"""
+
+import numpy as np
+
+from ...core.op import OPS, Op
+from ...core.types import Array
+from ...primitives.index import _add_at, _expand, fill
+from ...traces.graph import Graph
+from .rewrite import rebuild
+
+_ADD, _SCATTER, _PAD = (OPS[name] for name in ("add", "scatter", "pad"))
+
+
+def _scatter_sum(*vs, boxes, shape):
+    y = np.zeros(shape, np.result_type(*vs))
+    for v, box in zip(vs, boxes, strict=True):
+        if box is None:
+            y += v
+        else:
+            y[tuple(slice(a, b) for a, b in box)] += np.reshape(v, [b - a for a, b in box])
+    return y
+
+
+# each box is the place of a term: (first, past the last) an axis; None: a term as large as the result
+scatter_sum = Op(
+    "scatter_sum", _scatter_sum, kind="linear", register=False,
+    type=lambda *types, boxes, shape: Array(shape, np.result_type(*(t.dtype for t in types))),
+)  # fmt: skip
+
+
+def _index_add(x, v, *arrays, index):
+    y = np.array(x)
+    if arrays:
+        _add_at(y, index, arrays, np.asarray(v))
+    else:
+        y[fill(index, arrays)] += v
+    return y
+
+
+index_add = Op(
+    "index_add", _index_add, kind="linear", register=False, type=lambda x, v, *arrays, index: Array(x.shape, x.dtype)
+)
+
+
+def sums(graph: Graph) -> Graph:
+    """The graph with sums of scatters done in one place."""
+    return rebuild(graph, _start)
+
+
+def box_of(index, shape, have):
+    """The box that a static index stands for, or None: slices without steps, and integers."""
+    box: list = []
+    axis = 0
+    for i in _expand(index, len(shape)):
+        if i is None:
+            continue
+        if i is Ellipsis:
+            continue
+        n = shape[axis]
+        if type(i) is int:
+            i = i + n if i < 0 else i
+            box.append((i, i + 1))
+        elif type(i) is slice:
+            r = range(*i.indices(n))
+            if r.step != 1:
+                return None
+            box.append((r.start, max(r.start, r.stop)))
+        else:
+            return None
+        axis += 1
+    size = 1
+    for a, b in box:
+        size *= b - a
+    return tuple(box) if len(box) == len(shape) and size == int(np.prod(have)) else None
+
+
+def _start(b):
+    def step(line):
+        if line.op is _ADD:
+            terms = _terms(b, line)
+            if len(terms) > 1 and any(b.made_by(t, _SCATTER, _PAD) for t in terms):
+                value = _joined(b, terms, line.out.type)
+                if value is not None:
+                    return value
+        return b.append(line)
+
+    return step
+
+
+def _terms(b, line):
+    """What a tree of additions adds, as far as nobody else reads its parts."""
+    out: list = []
+    stack = list(reversed(line.args))
+    t = line.out.type
+    while stack:
+        a = stack.pop()
+        inner = b.made_by(a, _ADD)
+        if inner is not None and b.once(a) and inner.out.type == t and _like(inner, t):
+            stack += reversed(inner.args)
+        else:
+            out.append(a)
+    return out if _like(line, t) else []
+
+
+def _like(line, t):
+    return all(a.type.shape == t.shape and a.type.dtype == t.dtype for a in line.args)
+
+
+def _joined(b, terms, t):
+    dense: list = []
+    boxes: list = []  # (v, box)
+    few: list = []  # (v, arrays, index)
+    for term in terms:
+        made = b.made_by(term, _SCATTER, _PAD)
+        if made is None or not b.once(term):
+            dense.append(term)
+            continue
+        v, *arrays = made.args
+        if made.op is _PAD:
+            box = tuple((w, w + n) for (w, _), n in zip(made.params["width"], v.type.shape))
+            boxes.append((v, box))
+            continue
+        index = made.params["index"]
+        box = None if arrays else box_of(index, t.shape, v.type.shape)
+        if box is not None and 2 * v.type.size >= t.size:
+            boxes.append((v, box))
+        else:
+            few.append((v, arrays, index))
+    if len(dense) == len(terms):
+        return None
+    total = None
+    if boxes:
+        places = [None] * len(dense) + [box for _, box in boxes]
+        total = b.emit(scatter_sum, [*dense, *(v for v, _ in boxes)], {"boxes": tuple(places), "shape": t.shape})
+    elif dense:
+        total = dense[0]
+        for d in dense[1:]:
+            total = b.emit(_ADD, [total, d])
+    if total is None:
+        if len(few) < 2:
+            return None
+        v, arrays, index = few.pop(0)
+        total = b.emit(_SCATTER, [v, *arrays], {"index": index, "shape": t.shape})
+    for v, arrays, index in few:
+        total = b.emit(index_add, [total, v, *arrays], {"index": index})
+    return total if total.type == t else None
+
+
