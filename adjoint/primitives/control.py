@@ -196,7 +196,7 @@ def _staged_scan(f, carry, carry_structure, xs, xs_structure, length, reverse):
     return tree.unflatten(carry_structure, list(y[:n])), tree.unflatten(ys_structure[0], list(y[n:]))
 
 
-def _fixed_point(body, leaves, structure, name, state_of, more=()):
+def _fixed_point(body, leaves, structure, name, state_of, more=None):
     """Capture a loop's body, widening the initial state (Python scalars, dtypes) until the body keeps its types."""
     for _ in range(4):
 
@@ -207,9 +207,9 @@ def _fixed_point(body, leaves, structure, name, state_of, more=()):
                 raise ShapeError(
                     f"the body of {name} ({defined(body)}) returns {theirs} for a state {structure}{where()}"
                 )
-            return [*new, *(out[1] if more else ())]
+            return [*new, *(out[1] if more is not None else ())]
 
-        graph = capture(run, *map(typeof, leaves), *more, name="body")
+        graph = capture(run, *map(typeof, leaves), *(more or ()), name="body")
         wanted = [
             _join(typeof(x), v.type, f"the body of {name} must keep the state's shapes; it turns")
             for x, v in zip(leaves, graph.outputs, strict=False)

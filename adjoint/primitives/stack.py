@@ -6,6 +6,7 @@ from ..core.op import Op, bind
 from ..core.tuples import SPREAD
 from ..core.types import Array, Stack, StackValue
 from ..traces.derive import lift
+from ..traces.reverse import STACKS
 
 
 def zeros_of(stack):
@@ -84,4 +85,16 @@ _masks = Op(
     kind="control",
     type=lambda s: Stack(Array(s.elem.shape[:1], np.dtype(bool))),
 )
+_add = Op(
+    "stack_add",
+    lambda a, b: a + b,
+    kind="control",
+    type=lambda a, b: a,
+    jvp=lambda ts, y, a, b: ts[1] if ts[0] is None else ts[0] if ts[1] is None else bind(_add, ts[0], ts[1]),
+    vjp=lambda wants, g, _y, _a, _b: (g, g),
+    batch=lambda size, batched, a, b: bind(
+        _add, *(x if f else spread_stack(size, x) for x, f in zip((a, b), batched, strict=True))
+    ),
+)
 SPREAD[Stack] = spread_stack
+STACKS.append(lambda a, b: bind(_add, a, b))

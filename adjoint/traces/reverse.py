@@ -28,7 +28,7 @@ from ..core.guard import protect
 from ..core.op import Trace, bind, explain
 from ..core.tensor import Flat, Tensor, is_tensor, untracked
 from ..core.tuples import Partial
-from ..core.types import Array, Tuple, typeof
+from ..core.types import Array, Stack, Tuple, typeof
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -288,8 +288,16 @@ def _add(grads, owned, k, g):
         else:
             grads[k] = g.into(v)
     else:
-        grads[k] = g + v if isinstance(g, Partial) else v + g  # a Partial knows how to join a tensor
+        if isinstance(g, Partial):
+            grads[k] = g + v  # it knows how to join a tensor
+        elif type(v) is Tensor and type(typeof(v)) is Stack:
+            grads[k] = STACKS[0](v, g)
+        else:
+            grads[k] = v + g
         owned.add(k)
+
+
+STACKS: list = []  # how two stacks are added, filled by primitives.stack
 
 
 def released(g, node):

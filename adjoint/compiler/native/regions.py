@@ -10,6 +10,7 @@ loop saved is a range of its buffer; the outer loop's step saves where that rang
 from ...core.types import Array, Stack, StackValue, Tuple
 from ...traces.graph import Const
 
+from .code import supported
 from .emit import Emitter, direct
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
 
@@ -494,3 +495,22 @@ def stack_zeros(emitter, line):
     return placed.results()[0]
 
 
+
+
+@direct("stack_add")
+def stack_add(emitter, line):
+    """Two stacks of as many steps, added step by step."""
+    a, b = (emitter.read(v) for v in line.args)
+    t, code = a.elem, emitter.code
+    if type(t) is not Array or not supported(t.dtype):
+        raise NotImplementedError("sums of stacks of stacks have no native code")
+    placed = _Placed(emitter, [t], a.count)
+    with code.loop(0, a.count) as i:
+        x, y = get_step(emitter, a, i), get_step(emitter, b, i)
+        if is_small(t):
+            z = Reg(emitter.machine.add(x.value, emitter.machine.cast(y.value, t.dtype)), t.shape)
+            placed.put(emitter, i, [z])
+        else:
+            placed.put(emitter, i, [x])
+            emitter.accumulate(get_step(emitter, placed.results()[0], i), y)
+    return placed.results()[0]
