@@ -16,6 +16,7 @@ from adjoint.compiler.passes.cse import cse
 from adjoint.compiler.passes.dce import dce
 from adjoint.compiler.passes.fold import fold
 from adjoint.compiler.passes.inline import inline
+from adjoint.compiler.passes.loops import loops
 from adjoint.compiler.passes.simplify import RULES, simplify
 from adjoint.core.errors import ConcreteError
 from adjoint.core.op import OPS, Op, bind
@@ -27,7 +28,8 @@ from tests.laws.test_control import FUNCTIONS as CONTROL
 from tests.laws.test_control import arguments
 from tests.programs.functions import PROGRAMS
 
-EXACT = [inline, dce, cse, fold, simplify]
+EXACT = [inline, dce, cse, fold, simplify, loops]
+ROUNDED = ("expand", "chains")
 F = Array((3,), np.dtype(np.float64))
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -2.25, 1e-320, 5e-324, 1e308])
 
@@ -55,6 +57,14 @@ def run(graph, *args):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return graph.run(*args)
+
+
+def exact(graph):
+    """After all passes that keep every bit, each verified."""
+    for name, apply, least in passes.PASSES:
+        if least <= 1 and name not in ROUNDED:
+            graph = apply(graph).verify()
+    return graph
 
 
 def names(graph):
@@ -408,6 +418,90 @@ def test_residuals_nobody_reads_are_not_saved():
     assert len(loop.out.type.elems) == 1
 
 
+# Loops
+
+
+def only(graph, op):
+    (line,) = [line for line in graph.lines if line.op.name == op]
+    return line
+
+
+def test_state_that_never_changes_leaves_the_loop():
+    f = lambda x, y: ad.scan(lambda c, r: ((c[0] * r + c[1], c[1]), c[1] * r), (x, y), np.arange(12.0).reshape(4, 3))
+    new = dce(checked(loops, capture(f, X, Y), [X, Y], [Y, X]))
+    assert only(new, "scan").params["n"] == 1
+    g = lambda x, y: ad.while_loop(lambda s: np.sum(s[0]) < s[1][0], lambda s: (s[0] * 2 + s[1], s[1]), (x, y))
+    new = dce(checked(loops, capture(g, X, Y), [X, Y], [Y, X], [X, 100 * Y]))
+    assert only(new, "while_loop").params["n"] == 1
+
+
+def test_what_repeats_is_read_once():
+    rows = np.arange(12.0).reshape(4, 3)
+
+    def f(x, y):
+        c, ys = ad.scan(
+            lambda c, r: (c + r[0] * r[1] * r[2], (r[0], r[2], c)), x, (np.broadcast_to(y, (4, 3)), rows, rows)
+        )
+        return c, ys
+
+    new = dce(checked(loops, capture(f, X, Y), [X, Y]))
+    line = only(new, "scan")
+    assert line.params["m"] == 1 and len(line.out.type.elems) == 2  # the results that repeat are broadcasts
+    ones = capture(lambda x: ad.scan(lambda c, r: (c * r, c), x, np.ones((4, 3)))[0], X)
+    new = checked(exact, ones, [X])
+    assert names(only(new, "scan").params["body"]) == [] or "scan" not in names(new)
+
+
+def test_lines_that_never_change_leave_the_loop():
+    m = np.arange(9.0).reshape(3, 3)
+
+    def f(x, y):  # y is state that does not change
+        step = lambda c, r: ((np.sin(c[0]) + (m @ c[1]) * r, c[1]), np.exp(c[1]) * c[0])
+        return ad.scan(step, (x, y), np.ones((4, 3)) * np.arange(4.0)[:, None])
+
+    new = dce(checked(loops, capture(f, X, Y), [X, Y]))
+    inner = names(only(new, "scan").params["body"])
+    assert "matmul" not in inner and "exp" not in inner and {"matmul", "exp"} <= set(names(new))
+
+    def g(x, y):  # a `while` may run no step: what may fail stays inside
+        step = lambda s: (s[0] * 1.5 + np.exp(s[1]) + np.linalg.solve(m + np.diag(s[1]), s[1]), s[1])
+        return ad.while_loop(lambda s: np.sum(s[0] * s[0]) < np.sum(np.cosh(s[1])), step, (x, y))[0]
+
+    new = dce(checked(loops, capture(g, X, Y), [X, Y], [100 * X, Y]))
+    loop = only(new, "while_loop")
+    assert "solve" in names(loop.params["body"]) and "exp" not in names(loop.params["body"])
+    assert "cosh" not in names(loop.params["cond"])
+    assert run(new, 100 * X, 0 * Y)[0].tolist() == (100 * X).tolist()  # no step, no singular matrix
+    h = lambda x, n: ad.while_loop(lambda s: s[0] < 3.0, lambda s: (s[0] + 1 / s[1], s[1]), (x, n))[0]
+    loop = only(dce(checked(loops, capture(h, 1.0, 2.0), [1.0, 2.0], [5.0, 0.0])), "while_loop")
+    assert "divide" in names(loop.params["body"])  # of Python's numbers: by 0 it raises
+
+
+def test_inner_loops_leave_outer_ones():
+    def f(x, y):
+        inner = lambda y: ad.scan(lambda c, r: (c * r + y, c), y, np.arange(12.0).reshape(4, 3))[0]
+        step = lambda c, r: ((c[0] + inner(c[1]) * r, c[1]), None)
+        return ad.scan(step, (x, y), np.arange(6.0).reshape(2, 3))[0]
+
+    new = dce(checked(loops, capture(f, X, Y), [X, Y]))
+    assert names(new).count("scan") == 2
+    assert all("scan" not in names(e.params["body"]) for e in new.lines if e.op.name == "scan")
+
+
+def test_residuals_that_repeat_are_saved_once():
+    """The gradient of a loop saves neither what is constant nor the same twice."""
+    f = lambda x, y: np.sum(ad.scan(lambda c, r: (np.sin(c * y) * c * r, None), x, np.ones((5, 3)))[0])
+    new = checked(exact, capture(ad.grad(f, argnums=(0, 1)), X, Y), [X, Y], [Y, X])
+    forward = next(line for line in new.lines if line.op.name == "scan")
+    assert len(forward.out.type.elems) <= 4
+
+
+def test_constants_of_choices():
+    f = lambda x: ad.cond(x[0] > 0, lambda x, c: x * c, lambda x, c: x + c, x, 2.0)
+    new = checked(loops, capture(f, X), [X], [-X])
+    assert len(only(new, "cond").args) == 2
+
+
 def test_effects_stay():
     """In order, neither merged nor dropped nor folded, in a body too."""
     said = []
@@ -505,7 +599,7 @@ def test_random_graphs(seed):
     more = [[a, b, np.float64(c)] for a, b, c in more]
     for apply in EXACT:
         graph = checked(apply, graph, xs, *more)
-    checked(lambda g: passes.run(g, 1), graph, xs, *more)
+    checked(exact, graph, xs, *more)
 
 
 # Graphs of programs
@@ -529,10 +623,7 @@ def test_programs(p):
             continue  # a mask, a sort: they need values
         flat = ad.tree.flatten(p.args)[0]
         want = run(graph, *flat)
-        after = graph
-        for _, apply, least in passes.PASSES:
-            if least <= 1:
-                after = apply(after).verify()
+        after = exact(graph)
         assert_same_bits(run(after, *flat), want, f"{name} of {p.name}\n{graph}\n{after}")
         assert passes.size(after) <= passes.size(inline(graph)), f"{name} of {p.name}"
 
@@ -550,10 +641,10 @@ def test_control_flow(f):
         other = [x + 0.8 for x in xs]
         for apply in EXACT:
             graph = checked(apply, graph, xs, other)
-        checked(lambda g: passes.run(g, 1), graph, xs, other)
+        checked(exact, graph, xs, other)
     if "custom" not in f.__name__:
         graph = capture(ad.vmap(grad), *lanes)
-        checked(lambda g: passes.run(g, 1), graph, lanes)
+        checked(exact, graph, lanes)
 
 
 # Faults planted, cost, records
@@ -605,7 +696,8 @@ def test_records(capsys):
     graph = capture(ad.grad(lambda x: np.sum(x * 1 * x)), X)
     new = passes.run(graph, 1)
     rows = passes.records(new)
-    assert [r.name for r in rows] == [name for name, _, least in passes.PASSES if least <= 1]
+    order = iter([name for name, _, least in passes.PASSES if least <= 1])
+    assert all(r.name in order for r in rows) and len(rows) > 5  # a pass that has nothing new to look at is left out
     assert rows[0].before is graph and rows[0].lines_before == len(graph.lines)
     assert all(a.after is b.before for a, b in pairwise(rows))
     assert "passes" not in graph.cache and capsys.readouterr().err == ""

@@ -14,6 +14,7 @@ from .dce import dce
 from .expand import expand
 from .fold import fold
 from .inline import inline
+from .loops import loops
 from .rewrite import bodies
 from .simplify import simplify
 from .sums import sums
@@ -25,6 +26,9 @@ PASSES = (
     ("common subexpressions", cse, 1),
     ("constants", fold, 1),
     ("expand", expand, 0),
+    ("simplify", simplify, 1),
+    ("dead code", dce, 1),
+    ("loops", loops, 1),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),
@@ -46,14 +50,15 @@ class Record(NamedTuple):
 def run(graph: Graph, level: int = 2) -> Graph:
     """The graph after the passes of this level: 0 what code generation needs, 1 all that keep every bit, 2 all."""
     records = []
+    done: dict = {}  # pass -> the graph that it has left
     for name, apply, least in PASSES:
-        if level < least:
+        if level < least or done.get(apply) is graph:
             continue
         start = time.perf_counter()
         after = apply(graph)
         seconds = time.perf_counter() - start
         records.append(Record(name, graph, after, size(graph), size(after), seconds))
-        graph = after
+        graph = done[apply] = after
     if config.debug >= 6:
         for r in records:
             print(
