@@ -300,3 +300,17 @@ def _register(dtype):
     from .code import register
 
     return register(dtype, 1)
+
+
+@direct("diagonal_matrix")
+def diagonal_matrix(emitter, line):
+    """Zeros with a diagonal."""
+    out, offset = line.out.type, line.params["offset"]
+    if len(out.shape) != 2 or not supported(out.dtype) or out.size == 0:
+        return None
+    mem = emitter.local(out.dtype, out.shape) if is_small(out) else emitter.buffer(line.out)
+    emitter.fill_any(mem)
+    start = max(offset, 0) * mem.strides[1] + max(-offset, 0) * mem.strides[0]
+    place = Mem(emitter.code.at(mem.ptr, start), mem.dtype, line.args[0].type.shape, (sum(mem.strides),))
+    emitter.copy(place, emitter.read(line.args[0]))
+    return mem

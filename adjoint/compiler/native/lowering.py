@@ -1,5 +1,5 @@
 """Lowering: everything that fills the table of what is emitted directly. Import it before a Kernel is compiled."""
 
-from . import direct, indices, products, regions
+from . import direct, indices, lapack, products, regions
 
-__all__ = ["direct", "indices", "products", "regions"]
+__all__ = ["direct", "indices", "lapack", "products", "regions"]

@@ -1,0 +1,218 @@
+"""LAPACK: Cholesky, triangular and general solving, inverses and determinants by pointer, of real matrices and stacks of them.
+
+LAPACK reads columns, we write rows: it sees each matrix transposed. A lower triangle in rows is an upper one in columns, and
+the inverse of the transpose is the transpose of the inverse, so only right hand sides have to be turned around.
+Decompositions with vectors (eigh, svd, qr) call NumPy back: their own work outweighs the call.
+"""
+
+import math
+
+import numpy as np
+
+from .code import INT, Value
+from .emit import direct
+from .products import _each, function, integer, layout, letter, real
+from .storage import Mem, is_small, load_reg
+
+_PREFIX = {"float64": "d", "float32": "s"}
+_SINGULAR = np.linalg.LinAlgError("Singular matrix")
+_INDEFINITE = np.linalg.LinAlgError("Matrix is not positive definite")
+
+
+def wanted(line, *names):
+    """The dtype's letter where LAPACK does this line: real matrices that are not empty; None else."""
+    out = line.out.type
+    types = [a.type for a in line.args]
+    prefix = _PREFIX.get(types[0].dtype.name)
+    if prefix is None or any(t.dtype != types[0].dtype or t.size == 0 for t in types):
+        return None
+    return None if type(out).__name__ == "Array" and out.dtype.name not in _PREFIX else prefix
+
+
+def call(emitter, symbol, args):
+    emitter.code.do(f"call void @{symbol}({', '.join(f'ptr {a}' for a in args)})")
+
+
+def check(emitter, info, error):
+    """Leave the kernel where LAPACK says that it could not."""
+    code = emitter.code
+    failed = code.emit(f"icmp ne i32 {code.emit(f'load i32, ptr {info}')}, 0")
+    code.fail_if(failed, emitter.kernel.module.error(error))
+
+
+def result(emitter, line):
+    t = line.out.type
+    return emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
+
+
+def stacked(emitter, line, mems, f):
+    """f of the matrices of each place of the leading axes."""
+    emitter.kernel.note(f"{line.op.name} {list(line.args[0].type.shape)} by LAPACK")
+    lead = np.broadcast_shapes(*(m.shape[:-2] for m in mems))
+    n = mems[0].shape[-1]
+    emitter.kernel.work += n**3 * math.prod(lead)
+    if not lead:
+        f(mems)
+    else:
+        _each(emitter, lead, mems, f)
+
+
+def row_at(emitter, mem, i):
+    return emitter.code.at(mem.ptr, emitter.code.times(i, mem.strides[0]))
+
+
+@direct("cholesky")
+def cholesky(emitter, line):
+    prefix = wanted(line)
+    potrf = prefix and not line.params.get("upper") and function(emitter, prefix + "potrf", 5)
+    if not potrf:
+        return None
+    code = emitter.code
+    y = result(emitter, line)
+    emitter.copy(y, emitter.read(line.args[0]))
+
+    def each(mems):
+        (m,) = mems
+        n = m.shape[-1]
+        info = code.alloca("i32")
+        call(emitter, potrf, [letter(emitter, "U"), integer(emitter, n), m.ptr, integer(emitter, n), info])
+        check(emitter, info, _INDEFINITE)
+        size = m.dtype.itemsize
+        with code.loop(0, n - 1) as i:  # what stands above the diagonal is not ours
+            first = code.emit(f"add nsw i64 {i}, 1")
+            rest = code.times(code.emit(f"sub nsw i64 {n}, {first}"), size)
+            code.clear(code.at(row_at(emitter, m, i), code.times(first, size)), rest)
+
+    stacked(emitter, line, [y], each)
+    return y
+
+
+def _triangle(emitter, a):
+    """A matrix that BLAS can read, and whether it is stored in columns."""
+    found = layout(a)
+    if found is None:
+        fresh = emitter.scratch(a.dtype, a.shape)
+        emitter.copy(fresh, a)
+        a, found = fresh, layout(fresh)
+    return a, *found
+
+
+@direct("solve_triangular")
+def solve_triangular(emitter, line):
+    prefix = wanted(line)
+    trsm = prefix and function(emitter, prefix + "trsm", 11)
+    if not trsm:
+        return None
+    code, machine = emitter.code, emitter.machine
+    lower = line.params["lower"]
+    y = result(emitter, line)
+    emitter.copy(y, emitter.read(line.args[1]))
+    a = emitter.mem(line.args[0])
+    one = real(emitter, 1, y.dtype)
+
+    def each(mems):
+        a, x = mems
+        n, k = x.shape
+        a, transposed, ld = _triangle(emitter, a)
+        with code.loop(0, n) as i:
+            d = code.load(code.at(row_at(emitter, a, i), code.times(i, a.strides[1])), a.dtype)
+            zero = machine.compare("equal", d, machine.of(0, d))
+            code.fail_if(zero.name, emitter.kernel.module.error(_SINGULAR))
+        # x^T a^T = b^T in columns; what BLAS sees of a is its transpose, or a itself where a is stored in columns
+        uplo, trans = ("L" if lower else "U", "T") if transposed else ("U" if lower else "L", "N")
+        call(emitter, trsm, [letter(emitter, "R"), letter(emitter, uplo), letter(emitter, trans), letter(emitter, "N"),
+                             integer(emitter, k), integer(emitter, n), one, a.ptr, integer(emitter, ld), x.ptr, integer(emitter, k)])  # fmt: skip
+
+    stacked(emitter, line, [a, y], each)
+    return y
+
+
+def factored(emitter, m, prefix, error=_SINGULAR):
+    """LU of a matrix in place; the pivots' memory. error None: a singular one is fine."""
+    code = emitter.code
+    getrf = function(emitter, prefix + "getrf", 6)
+    n = m.shape[-1]
+    pivots = emitter.scratch(np.dtype(np.int32), (n,))
+    info = code.alloca("i32")
+    call(emitter, getrf, [integer(emitter, n), integer(emitter, n), m.ptr, integer(emitter, n), pivots.ptr, info])
+    if error is not None:
+        check(emitter, info, error)
+    return pivots, info
+
+
+@direct("solve")
+def solve(emitter, line):
+    prefix = wanted(line)
+    getrs = prefix and function(emitter, prefix + "getrs", 9)
+    if not getrs:
+        return None
+    a = emitter.mem(line.args[0])
+    y = result(emitter, line)
+    b = emitter.mem(line.args[1])
+    n, k = y.shape[-2:]
+    lu = emitter.scratch(y.dtype, (n, n))
+    columns = emitter.scratch(y.dtype, (k, n))
+
+    def each(mems):
+        a, b, y = mems
+        emitter.copy(lu, a)
+        pivots, info = factored(emitter, lu, prefix)
+        turned = Mem(columns.ptr, y.dtype, (n, k), (y.dtype.itemsize, n * y.dtype.itemsize))
+        emitter.copy(turned, b)
+        call(emitter, getrs, [letter(emitter, "T"), integer(emitter, n), integer(emitter, k), lu.ptr, integer(emitter, n),
+                              pivots.ptr, columns.ptr, integer(emitter, n), info])  # fmt: skip
+        emitter.copy(y, turned)
+
+    stacked(emitter, line, [a, b, y], each)
+    return y
+
+
+@direct("inv")
+def inv(emitter, line):
+    prefix = wanted(line)
+    getri = prefix and function(emitter, prefix + "getri", 7)
+    if not getri:
+        return None
+    y = result(emitter, line)
+    emitter.copy(y, emitter.read(line.args[0]))
+    n = y.shape[-1]
+    work = emitter.scratch(y.dtype, (64 * n,))
+
+    def each(mems):
+        (m,) = mems
+        pivots, info = factored(emitter, m, prefix)
+        call(emitter, getri, [integer(emitter, n), m.ptr, integer(emitter, n), pivots.ptr, work.ptr, integer(emitter, 64 * n), info])
+
+    stacked(emitter, line, [y], each)
+    return y
+
+
+@direct("det")
+def det(emitter, line):
+    prefix = wanted(line)
+    if not prefix or not function(emitter, prefix + "getrf", 6):
+        return None
+    code, machine = emitter.code, emitter.machine
+    a = emitter.mem(line.args[0])
+    y = result(emitter, line)
+    n = a.shape[-1]
+    lu = emitter.scratch(a.dtype, (n, n))
+    size = a.dtype.itemsize
+    out = Mem(y.ptr, y.dtype, (*y.shape, 1, 1), (*y.strides, size, size))
+
+    def each(mems):
+        a, y = mems
+        emitter.copy(lu, a)
+        pivots, _ = factored(emitter, lu, prefix, None)
+        total = Mem(code.alloca("double" if size == 8 else "float"), a.dtype, ())
+        code.store(code.constant(1, a.dtype, 1), total.ptr)
+        with code.loop(0, n) as i:
+            d = code.load(code.at(lu.ptr, code.times(i, (n + 1) * size)), a.dtype)
+            p = code.load(code.at(pivots.ptr, code.times(i, 4)), np.dtype(np.int32))
+            swapped = machine.compare("not_equal", machine.cast(p, INT), machine.add(Value(i, INT, 1), Value("1", INT, 1)))
+            d = machine.select(swapped, machine.negative(d), d)
+            code.store(machine.multiply(load_reg(code, total).value, d), total.ptr)
+        code.store(load_reg(code, total).value, y.ptr)
+
+    stacked(emitter, line, [a, out], each)
+    return y
