@@ -23,10 +23,12 @@ class Program:
     """One graph, compiled when it is first called.
 
     run(*leaves) -> list of outputs. notes: what was emitted, a line a step. seconds: what compiling took, by stage.
+    checks: the code looks for wrong uses of its own memory (native/guard.py).
     """
 
-    def __init__(self, graph):
+    def __init__(self, graph, checks=False):
         self.graph = graph
+        self.checks = checks
         self.seconds: dict = {}
         self.notes: list = []
         self.text = ""
@@ -93,7 +95,7 @@ class Program:
         from .native.emit import Kernel
 
         start = time.perf_counter()
-        kernel = Kernel(graph, build.host().fma)
+        kernel = Kernel(graph, build.host().fma, self.checks)
         text = kernel.compile()
         module = kernel.module
         ir = build.assemble(module, text)
@@ -118,9 +120,12 @@ class Program:
 
     def _raise(self, code):
         from .native.code import FIRST_ERROR
+        from .native.guard import OVERRUN
 
         if code == 3:
             raise MemoryError(f"{self.graph.name}: no memory for what a compiled loop saves")
+        if code == OVERRUN:
+            raise SystemError(f"{self.graph.name}: compiled code wrote beyond a buffer, a fault of adjoint's compiler")
         if code >= FIRST_ERROR:
             error = self._errors[code - FIRST_ERROR]
             raise error() if callable(error) else type(error)(*error.args)

@@ -11,6 +11,7 @@ import numpy as np
 from ...core.types import Array, Tuple
 from ...traces.graph import Const, Graph, Var
 from .code import INT, Code, Module, Value, supported
+from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
 from .nest import Nest
 from .plan import REDUCTIONS, Group, Plan, squeezed
@@ -47,7 +48,7 @@ class Kernel:
         self.constants: dict = {}
         self.work = 0  # about how many operations a run does, loops of unknown length counted once
         self.inner: dict = {}  # slot of a stack of stacks -> slot of its steps
-        self.checks = checks
+        self.guard = Guard(self.code) if checks else None
 
     def compile(self):
         """Emit the whole kernel: its text."""
@@ -61,7 +62,12 @@ class Kernel:
             ptr = code.emit(f"load ptr, ptr {code.at('%outs', 8 * i)}")
             targets.append(Mem(ptr, v.type.dtype, v.type.shape))
         start = len(code.lines)
-        Emitter(self, graph, inputs, targets).run()
+        for target in targets if self.guard else ():
+            self.guard.poison(target.ptr, target.nbytes)
+        emitter = Emitter(self, graph, inputs, targets)
+        emitter.run()
+        if self.guard is not None:
+            emitter.release()  # which looks at the zones
         body = code.lines[start:]
         del code.lines[start:]
         for slot in self.workspace.slots:  # stacks are empty
@@ -79,6 +85,21 @@ class Kernel:
             text += [f"  %p{i} = getelementptr i8, ptr %ws, i64 {slot}", f"  %b{i} = load ptr, ptr %p{i}",
                      f"  call void @ad.free(ptr %b{i})"]  # fmt: skip
         return "\n".join([*text, "  ret void", "}"])
+
+    def take(self, size):
+        """An offset in the workspace with room for this many bytes."""
+        if self.guard is None:
+            return self.workspace.take(size)
+        offset = self.workspace.take(size + GUARD)
+        self.guard.taken(self.code.at("%ws", offset), size)
+        return offset
+
+    def give(self, offset, size):
+        """Give room back, when what reads it has been emitted."""
+        if self.guard is not None:
+            self.guard.given(self.code.at("%ws", offset), size)
+            size += GUARD
+        self.workspace.give(offset, size)
 
     def input(self, ptr, t):
         mem = Mem(ptr, t.dtype, t.shape)
@@ -134,10 +155,10 @@ class Emitter:
             else:
                 self.env[id(step.out)] = self.line(step)
             while self.temporary:
-                self.kernel.workspace.give(*self.temporary.pop())
+                self.kernel.give(*self.temporary.pop())
             for k in self.plan.dying.get(i, ()):
                 if k in self.buffers:
-                    self.kernel.workspace.give(*self.buffers.pop(k))
+                    self.kernel.give(*self.buffers.pop(k))
         outs = [self.read(v) for v in self.graph.outputs]
         return [self.finish(x, target) for x, target in zip(outs, self.targets)]
 
@@ -156,7 +177,7 @@ class Emitter:
     def release(self):
         """Give back the buffers that outputs still held: when a body's results have been taken away."""
         for buffer in self.buffers.values():
-            self.kernel.workspace.give(*buffer)
+            self.kernel.give(*buffer)
         self.buffers.clear()
 
     def root(self, v):
@@ -249,14 +270,14 @@ class Emitter:
         if is_small(t):
             return self.local(t.dtype, t.shape)
         size = t.size * t.dtype.itemsize
-        offset = self.kernel.workspace.take(size)
+        offset = self.kernel.take(size)
         self.buffers[id(root)] = (offset, size)
         return Mem(self.code.at("%ws", offset), t.dtype, t.shape)
 
     def scratch(self, dtype, shape, keep=False):
         """Memory outside any variable's life: for the present step, or (keep) for the rest of this graph."""
         size = math.prod(shape) * dtype.itemsize
-        offset = self.kernel.workspace.take(size)
+        offset = self.kernel.take(size)
         if keep:
             self.buffers[object()] = (offset, size)
         else:

@@ -122,6 +122,7 @@ def gather(emitter, line, nest, inside):
         for a, source, (stride, n) in zip(arrays, sources, places):
             i = known[id(a)] if source is None else code.splat(source, get.width) if type(source) is Value else get.load(source)
             i, bad = wrapped(machine, i, n)
+            bad = get.alive(bad)  # what stands in the lanes behind the last element is no index
             wrong = code.emit(f"call i1 @{_any(code, bad)}({bad})") if bad.width > 1 else bad.name
             old = code.emit(f"load i1, ptr {flag}")
             wrong = code.emit(f"or i1 {old}, {wrong}")

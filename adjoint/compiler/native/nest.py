@@ -369,6 +369,15 @@ class Step:
         parts += [parts[-1]] * (self.width - count)
         return code.join(parts)
 
+    def lanes(self):
+        """The lanes that stand for elements, where not all do."""
+        return Value("<" + ", ".join(f"i1 {'true' if i < self.mask else 'false'}" for i in range(self.width)) + ">", BOOL, self.width)
+
+    def alive(self, test):
+        """A test, false in the lanes behind the last element."""
+        partly = self.mask is not None and self.mask < self.width
+        return self.nest.machine._and(test, self.lanes()) if partly else test
+
     def reduce(self, r, x):
         """Join a vector of values to a reduction."""
         nest = self.nest
@@ -378,7 +387,6 @@ class Step:
             self.store(r.target, r.join(machine, old, x))
             return
         if self.mask is not None and self.mask < self.width:
-            on = Value("<" + ", ".join(f"i1 {'true' if i < self.mask else 'false'}" for i in range(self.width)) + ">", BOOL, self.width)
-            x = machine.select(on, x, nest._identity(r))
+            x = machine.select(self.lanes(), x, nest._identity(r))
         acc = r.accumulators[self.u]
         code.store_register(r.join(machine, code.load_register(acc, r.dtype, self.width), x), acc)

@@ -230,7 +230,8 @@ class Plan:
                 continue
             if self.writes(step):
                 x = step.args[0]
-                if type(x) is Var and id(x) in owned and id(x) not in root and last.get(id(x)) == i:
+                apart = all(of(a) is not x for a in step.args[1:])  # y[1:] = y[:-1] must not read what it has written
+                if type(x) is Var and id(x) in owned and id(x) not in root and last.get(id(x)) == i and apart:
                     self.in_place.add(id(step.out))
                     joined[id(step.out)] = x
             if type(step.out.type) is Array and not is_small(step.out.type):
