@@ -318,16 +318,15 @@ class Entry:
         inputs = [trace.input(t) for t in call.types]
         variables = [x.info for x in inputs]
         try:
-            with recorder:
-                args, kwargs = call.arguments(inputs)
-                result = recorder.run(f.__wrapped__, args, kwargs)
+            args, kwargs = call.arguments(inputs)
+            result = recorder.run(f.__wrapped__, args, kwargs)
             outs, self.structure = tree.flatten(result)
             outputs = [self._operand(trace, y) for y in outs]
         finally:
             trace.close()
-        self.reads = recorder.inputs  # (source, type)
+        self.reads = [(source, t) for source, t, _ in recorder.inputs]
         self.guards = recorder.guards
-        variables += [v for _, _, v in recorder.variables]
+        variables += [v for _, _, v in recorder.inputs]
         hidden = list(trace.hidden.values())
         self.hidden = [x for x, _ in hidden]
         variables += [v for _, v in hidden]

@@ -1,70 +1,86 @@
 """Outer: what a compiled function reads from outside its arguments: globals, closure cells, attributes, items.
 
 Compiled code would not see that they change. So, while a function is captured, the rewritten copy of its source tells each
-such read to the Recorder in force: an array becomes a hidden input, read anew at every call; a number, string, function or
-other immutable value becomes a guard: when it is no longer the very object, the function is captured anew.
+such read to the Recorder in force: an array becomes a hidden input, read anew at every call; anything else becomes a guard:
+when it is no longer the very object, the function is captured anew. Parts of lists, dicts and objects that are reached from
+outside are told in their turn.
 """
 
-from contextvars import ContextVar
+import warnings
 
 import numpy as np
 
+from ..core.errors import where
 from ..core.tensor import is_tensor
 from ..core.types import typeof
+from . import syntax
 
-CURRENT: ContextVar = ContextVar("adjoint_recorder", default=None)
 
-
-class Recorder:
-    """What one capture reads from outside. `read(source, value)` gives what the captured function is to see."""
+class Recorder(syntax.Recorder):
+    """What one capture reads from outside."""
 
     def __init__(self, trace):
+        super().__init__()
         self.trace = trace
-        self.inputs: list = []  # (source, type)
-        self.variables: list = []  # (source, tensor, variable)
+        self.inputs: list = []  # (source, type, variable)
         self.guards: list = []  # (source, value)
         self._known: dict = {}
-
-    def __enter__(self):
-        self._token = CURRENT.set(self)
-        return self
-
-    def __exit__(self, *_):
-        CURRENT.reset(self._token)
+        self._said: set = set()
 
     def run(self, f, args, kwargs):
         """f in its rewritten form, on captured arguments."""
-        return f(*args, **kwargs)
+        with syntax.recording(self):
+            return syntax.rewrite(f)(*args, **kwargs)
 
     def read(self, source, value):
-        key = (source[0], *(x if isinstance(x, (str, int)) else id(x) for x in source[1:]))
-        if key in self._known:
-            return self._known[key]
+        """What the captured function is to see for something that it reads from outside."""
+        *source, _ = source
+        source = ("ref", value) if source[0] == "default" else tuple(source)
+        key = (source[0], *(x if isinstance(x, (str, int, tuple)) else id(x) for x in source[1:]))
+        if key in self._written:
+            return value
+        if key not in self._known:
+            self._known[key] = self._seen(source, value)
+        return self._known[key][1]
+
+    def _seen(self, source, value):
+        # kept with the value itself, so that its id stays taken
         if type(value) is np.ndarray or is_tensor(value):
             t = typeof(value)
-            if t.dtype.kind in "biufc":
+            if t.dtype.kind in "biufc" and t.dtype.isnative:
                 tensor = self.trace.input(t)
-                self.inputs.append((source, t))
-                self.variables.append((source, tensor, tensor.info))
-                self._known[key] = tensor
-                return tensor
-        self._known[key] = value
+                self.inputs.append((source, t, tensor.info))
+                return value, tensor
         self.guards.append((source, value))
-        return value
+        return value, super().read(source, value)
+
+    def wrote(self, x, kind, name):
+        """The function changes an object or a container of outside: that happens now, once, and not when it runs."""
+        self._written.add((kind, id(x), name))
+        if self.is_outer(x) and id(x) not in self._said:
+            self._said.add(id(x))
+            warnings.warn(
+                f"a compiled function changes a {type(x).__name__} of outside ({kind} {name!r}){where()}: this happens once, when "
+                "it is compiled, not at each call; return the value instead",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def effect(self, op, args, params):
+        """A print: part of what is compiled."""
+        self.trace.process(op, tuple(args), params)
 
 
 def read(source):
     """The present value of a source."""
-    kind, where, *name = source
-    if kind == "global":
-        return where[name[0]]
+    kind, holder, *name = source
+    if kind in ("global", "item"):
+        return holder[name[0]]
     if kind == "cell":
-        return where.cell_contents
+        return holder.cell_contents
     if kind == "attr":
-        return getattr(where, name[0])
-    if kind == "item":
-        return where[name[0]]
-    return where
+        return getattr(holder, name[0])
+    return holder
 
 
 def same(source, value):
