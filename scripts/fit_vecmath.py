@@ -124,8 +124,8 @@ FITS = {
     # then (x - 1/2) (log x - 1) + log(2 pi) / 2 - 1/2 + q(z) / x, z = 1 / x**2
     "LGAMMA": (lambda x: lgamma_factor(x) * (x + mpf("2.4375")) / 2 - 1, (mpf("0.65"), mpf(8)), {"double": (12, 11)}, one),
     "LGAMMA_FAR": (lgamma_tail, (0, mpf(1) / 64), {"double": 7}, one),
-    # digamma x = (x - x0) 2.5 / (x + 1.125) (1 + p / q) up to 10, x0 its zero; then log x - 1 / (2 x) - z q(z)
-    "DIGAMMA": (lambda x: digamma_factor(x) * (x + mpf("1.125")) * 2 / 5 - 1, (mpf("0.69"), mpf(10)), {"double": (10, 10)}, one),
+    # digamma x = (x - x0) 2.5 / (x + 1) (1 + p / q) up to 10, x0 its zero; then log x - 1 / (2 x) - z q(z)
+    "DIGAMMA": (lambda x: digamma_factor(x) * (x + 1) * 2 / 5 - 1, (mpf("0.69"), mpf(10)), {"double": (9, 10)}, one),
     "DIGAMMA_FAR": (digamma_tail, (0, mpf(1) / 100), {"double": 6}, lambda z: z),
     # erf x = x + x q(z), z = x**2, for |x| <= 1
     "ERF": (root(lambda x: mp.erf(x) / x - 1), (0, mpf("1.001")), {"double": 13}, one),
@@ -141,6 +141,7 @@ PARTS = {
     "THREE_QUARTERS_PI": (3 * mp.pi / 4, [53]),
     "PI": (mp.pi, [53]),
     "ROOT_OF_PI_INVERSE": (1 / mp.sqrt(mp.pi), [53]),
+    "LOG_PI": (mp.log(mp.pi), [53]),
     "STIRLING": (mp.log(2 * mp.pi) / 2 - mpf(1) / 2, []),
     "LOG2_E": (1 / LN2, [32]),
     "LOG10_E": (1 / mp.log(10), [32]),

@@ -107,9 +107,9 @@ def exp(b, x):
     return scaled(b, *exp_parts(b, clamped(b, x, f.low, f.high)))
 
 
-def exp_of_negative(b, x):
-    """e**x for x <= 0, a little closer than exp."""
-    return scaled(b, *exp_parts(b, clamped(b, x, FORMATS[x.kind].low, None), exact=True))
+def exp_of_negative(b, x, low=None):
+    """e**(x + low) for x <= 0, a little closer than exp."""
+    return scaled(b, *exp_parts(b, clamped(b, x, FORMATS[x.kind].low, None), low, exact=True))
 
 
 def exp_mild(b, x):
@@ -219,8 +219,10 @@ def softplus(b, x):
 def logaddexp(b, x, y):
     """log(e**x + e**y)."""
     top, bottom = b.select(x > y, x, y), b.select(x > y, y, x)
-    gap = b.select(x.equals(y), 0.0, bottom - top)  # equal infinities too
-    return top + log1p(b, exp_of_negative(b, gap))
+    gap, low = b.two_sum(bottom, -top)
+    gap = b.select(x.equals(y), 0.0, gap)  # equal infinities too
+    low = b.select((gap < 0.0) & (gap > FORMATS[x.kind].low), low, 0.0)
+    return top + log1p(b, exp_of_negative(b, gap, low))
 
 
 def _log_in_base(b, x, inverse, exponent):

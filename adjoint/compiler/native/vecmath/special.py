@@ -94,19 +94,19 @@ def _lgamma_positive(b, x):
     return b.select(x.equals(0.0), INF, y)
 
 
-def _sine_of_pi(b, ax):
-    """(sin pi f, cos pi f) up to their signs, f = |x| - its nearest integer: |x| < 2**51, or an integer anyway."""
+def _of_pi(b, ax):
+    """(sin pi f, what its rounding lost, cos pi f, what its rounding lost), up to signs; f = |x| - its nearest integer."""
     whole = (ax + 2.0**52) - 2.0**52
     f = b.abs(b.select(ax < 2.0**52, ax - whole, 0.0))
     swap = f > 0.25
     high, low = tables.PI
-    g = b.select(swap, 0.5 - f, f)
-    p, e = b.two_product(g, b.constant("double", high))
-    e = b.fma(g, low, e)
-    z = p * p
-    s = p + b.fma(p * z, b.poly(z, tables.SIN["double"]), e)
-    c = b.fma(z, b.fma(z, b.poly(z, tables.COS["double"]), -0.5), 1.0)
-    return b.select(swap, c, s), b.select(swap, s, c)
+    r, e = b.two_product(b.select(swap, 0.5 - f, f), b.constant("double", high))
+    e = b.fma(r, low / high, e)
+    z = r * r
+    s, s_low = b.fast_two_sum(r, b.fma(r * z, b.poly(z, tables.SIN["double"]), e))
+    c_small = b.fma(z, b.fma(z, b.poly(z, tables.COS["double"]), -0.5), -(r * e))
+    c, c_low = b.fast_two_sum(b.constant("double", 1.0), c_small)
+    return b.select(swap, c, s), b.select(swap, c_low, s_low), b.select(swap, s, c), b.select(swap, s_low, c_low)
 
 
 def lgamma(b, x):
@@ -118,10 +118,15 @@ def lgamma(b, x):
     negative = x < 0.0
 
     def rare():
-        # log(pi / |x sin(pi x)|) - log gamma(|x|); the product underflows where log gamma(|x|) alone is right
-        sine, _ = _sine_of_pi(b, ax)
-        k, f = log_reduced(b, math.pi / (clamped(b, ax, 1e-30, None) * sine))
-        reflected = log_sum(b, k, f) - y
+        # log pi - log |x sin(pi x)| - log gamma(|x|). The product underflows where log gamma(|x|) alone is right.
+        sine, sine_low, _, _ = _of_pi(b, ax)
+        held = clamped(b, ax, 1e-30, None)
+        p, e = b.two_product(held, sine)
+        log, rest = _log_and_rest(b, p)
+        rest = rest + b.fma(held, sine_low, e) / p
+        high, low = tables.LOG_PI
+        difference, lost = b.two_sum(b.constant("double", high), -log)
+        reflected = (difference - y) + (lost + (low - rest))
         reflected = b.select(ax < 1e-30, y, reflected)
         reflected = b.select(sine.equals(0.0) & (ax > 0.5), INF, reflected)
         return [b.select(negative, reflected, y)]
@@ -139,7 +144,7 @@ def _digamma_positive(b, x):
     v = b.select(low, x + 1.0, clamped(b, x, None, 10.0))
     zero, zero_low = tables.DIGAMMA_ZERO
     p, e = b.two_product(v - zero, b.constant("double", 2.5))
-    q, rest = b.quotient(p, e - 2.5 * zero_low, v + 1.125)
+    q, rest = b.quotient(p, e - 2.5 * zero_low, v + 1.0)
     near = q + b.fma(q + rest, _ratio(b, v, tables.DIGAMMA), rest)  # the rest counts where q is near 0
     inverse = 1.0 / x
     near = b.select(low, near - inverse, near)
@@ -159,11 +164,18 @@ def digamma(b, x):
     def rare():
         # digamma(1 - x) - pi cot(pi x)
         y1 = _digamma_positive(b, 1.0 + ax)
-        sine, cosine = _sine_of_pi(b, ax)
+        sine, sine_low, cosine, cosine_low = _of_pi(b, ax)
+        q, rest = b.quotient(cosine, cosine_low, sine, sine_low)
+        high, low = tables.PI
+        p, e = b.two_product(q, b.constant("double", high))
+        e = b.fma(q, low, b.fma(rest, high, e))
         # the cotangent has the sign of x - its nearest integer
         whole = (ax + 2.0**52) - 2.0**52
-        cot = signed(b, math.pi * (cosine / sine), b.select(ax < 2.0**52, ax - whole, 0.0))
-        reflected = b.select(sine.equals(0.0) & (ax > 0.0), NAN, y1 + cot)
+        sign = b.select(ax < 2.0**52, ax - whole, 0.0).bits() & FORMATS["double"].sign
+        p, e = (p.bits() ^ sign).real(), (e.bits() ^ sign).real()
+        total, lost = b.two_sum(p, y1)
+        reflected = b.select(ax > 1e-20, total + (lost + e), 1.0 / ax)
+        reflected = b.select(sine.equals(0.0) & (ax > 0.0), NAN, reflected)
         reflected = b.select(ax.equals(0.0), INF, reflected)
         return [b.select(negative, b.select(x.isnan() | ax.equals(INF), NAN, reflected), y)]
 
