@@ -6,7 +6,12 @@ library raises: that is shown.
 """
 
 import math
+import os
+import signal
+import sys
+import time
 import types
+import warnings
 from functools import cache, partial
 
 import numpy as np
@@ -19,6 +24,7 @@ JIT, EAGER, VALUE = "adjoint jit", "adjoint eager", "adjoint jit, value only"
 CPP, FAST = native.FLAGS  # the rows of the two builds
 REWRITTEN = ", rewritten"
 PEERS = ("JAX jit", "torch eager", "torch.compile", "autograd", "CasADi")
+INTERPRETERS = ("torch eager", "autograd")  # they walk through a loop op by op
 OTHERS = {
     "JAX jit": "jax",
     "torch eager": "torch",
@@ -137,8 +143,46 @@ def jit(program, args, value_only=False):
 
     if not hasattr(ad, "jit"):
         raise Refused("adjoint.jit is not there yet")
-    g = ad.jit(program.f if value_only else differentiated(ad, program, program.f))
-    return lambda: g(*args)
+
+    def build():
+        g = ad.jit(program.f if value_only else differentiated(ad, program, program.f))
+        return lambda: g(*args)
+
+    survives(build)
+    return build()
+
+
+def survives(build, seconds=300):
+    """Build and call it once in a copy of this process first: native code that crashes would take the whole run along."""
+    if not hasattr(os, "fork"):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # Python warns that other libraries' threads are not copied: the child needs none
+        child = os.fork()
+    if not child:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            build()()
+        except BaseException:  # the parent meets it again, and shows it
+            pass
+        finally:
+            os._exit(0)
+    end = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise TimeoutError(f"no result after {seconds} s")
+        time.sleep(0.01)
+    if os.WIFSIGNALED(status):
+        raise RuntimeError(f"the process dies: {signal.Signals(os.WTERMSIG(status)).name}")
 
 
 # ---- C++ ----
@@ -249,6 +293,10 @@ def _torch():
     shim.pad = lambda x, width: torch.nn.functional.pad(x, [n for pair in reversed(width) for n in pair])
     shim.copy = torch.clone
     return torch, shim
+
+
+def torch_as_numpy():
+    return _torch()[1]
 
 
 def _torch_function(program, f):

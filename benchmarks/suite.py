@@ -7,7 +7,7 @@ from statistics import geometric_mean, median
 import numpy as np
 
 from . import native
-from .contenders import CPP, EAGER, FAST, JIT, PEERS, REWRITTEN, VALUE, Refused, contenders, warm_up
+from .contenders import CPP, EAGER, FAST, INTERPRETERS, JIT, PEERS, REWRITTEN, VALUE, Refused, contenders, warm_up
 from .harness import paired, quarters, spread
 from .program import close, flat, load, reference
 
@@ -152,6 +152,9 @@ def summary(bench, title, measured, goals):
             if asking:
                 written = min(asking, key=lambda row: median(times[row]))
                 line["as written"], line["written"] = written, paired(times[base], times[written])
+        slow = [row for row in peers if row.removesuffix(REWRITTEN) in INTERPRETERS]
+        if slow:
+            line["interpreted"] = paired(times[base], min((times[row] for row in slow), key=median))
         if VALUE in times and base == JIT:
             line["over value"] = paired(times[JIT], times[VALUE])
         first = {row: t[0] for row, t in m["first"].items()}
