@@ -18,6 +18,7 @@ from ..core.tuples import Parts, items, pack, spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from ..traces.capture import capture
 from ..traces.derive import batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
+from .checks import guarded
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
@@ -193,12 +194,17 @@ def _cond_vjp(wants, g, saved, *_args, true, false, sides=None):
 def _cond_batch(size, batched, test, *args, true, false, sides=None):
     flags = tuple(batched[1:])
     types = tuple(map(typeof, args))
+    for_true, for_false = args, args
+    if batched[0] and (true.effect or false.effect):  # a lane does not print or raise for the side it does not take
+        true, false = guarded(true), guarded(false)
+        for_true, for_false = (*args, test), (*args, np.logical_not(test))
+        flags, types = (*flags, True), (*types, typeof(test))
     a, _ = batch_graph(true, size, flags, all_out=True, types=types)
     b, _ = batch_graph(false, size, flags, all_out=True, types=types)
     if not batched[0]:
         return bind(cond_op, test, *args, true=a, false=b, sides=sides)
     with np.errstate(all="ignore"):  # each lane warns of the side that it does not take
-        ys = list(zip(items(bind(call_op, *args, graph=a)), items(bind(call_op, *args, graph=b)), strict=True))
+        ys = list(zip(items(bind(call_op, *for_true, graph=a)), items(bind(call_op, *for_false, graph=b)), strict=True))
     sides = sides or (None,) * len(true.outputs)
     return pack(*(choose(test, x, y) if side is None else (x, y)[side] for (x, y), side in zip(ys, sides, strict=True)))
 
@@ -425,6 +431,8 @@ def _while_batch(size, batched, *args, cond, body, n):
         return pack(*(y if b else spread(size, y) for y, b in zip(out[:n], carried, strict=True)), *out[n:])
 
     # One test a lane: go on while any holds; a lane that has stopped keeps its state, and its steps are masked
+    if body.effect:  # and a lane that has stopped does not print or raise
+        body_graph, _ = batch_graph(guarded(body), size, (*carried, *flags, True), all_out=True)
     m = len(body.outputs) - n
 
     def any_lane(*xs):
@@ -433,7 +441,7 @@ def _while_batch(size, batched, *args, cond, body, n):
     def step(*xs):
         s, cc, bc = xs[:n], xs[n : n + c], xs[n + c :]
         alive = test_graph.run(*s, *cc)[0]
-        out = body_graph.run(*s, *bc)
+        out = body_graph.run(*s, *bc, *[alive] * body.effect)
         return [choose(alive, new, old) for new, old in zip(out, s, strict=False)] + out[n:] + [alive] * bool(m)
 
     types = [lift(v.type, size) for v in body.inputs[:n]]
@@ -474,10 +482,19 @@ while_op = Op(
 # scan
 
 
+def _is_weak(t):
+    return type(t) is Array and t.weak
+
+
 def _scan_eval(*args, body, n, m, reverse, length):
     carry, xs, constants = args[:n], args[n : n + m], args[n + m :]
     stacked = length is None
     steps = len(xs[0].items) if stacked else length
+    # a Python number in the body, such as a counter, is one here too
+    xs = [
+        x.tolist() if _is_weak(v.type) and type(x) is np.ndarray else x
+        for x, v in zip(xs, body.inputs[n : n + m], strict=True)
+    ]
     columns: list = [[None] * steps for _ in body.outputs[n:]]
     for i in reversed(range(steps)) if reverse else range(steps):
         out = body.run(*carry, *[x.items[i] if type(x) is StackValue else x[i] for x in xs], *constants)

@@ -79,11 +79,19 @@ _unmasked = Op(
     jvp=lambda ts, y, s: bind(_unmasked, ts[0]),
     vjp=lambda wants, g, _y, s: (bind(_masked, g, bind(_masks, s)),),
 )
+
+
+def _mask(t):
+    while type(t) is Stack:  # what an inner loop saved
+        t = t.elem
+    return Array(t.shape[:1], np.dtype(bool))
+
+
 _masks = Op(
     "stack_masks",
-    lambda s: StackValue(s.masks, Array(s.elem.shape[:1], np.dtype(bool))),
+    lambda s: StackValue(s.masks, _mask(s.elem)),
     kind="control",
-    type=lambda s: Stack(Array(s.elem.shape[:1], np.dtype(bool))),
+    type=lambda s: Stack(_mask(s.elem)),
 )
 _add = Op(
     "stack_add",

@@ -76,7 +76,7 @@ def _write_one(t, index, v):
 def update(t, result):
     """t op= v, where `result` is t op v; returns what the name is bound to."""
     shape = t.shape
-    if not shape and type(t.value) is not _ndarray:
+    if not shape and (type(t.value) is not _ndarray or t.value.ndim):  # a lane of a batch is a scalar too
         if t.trace is None or not t.trace.write(t, ..., result):
             return result  # a scalar: Python binds the name anew
         return t

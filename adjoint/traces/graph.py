@@ -39,6 +39,11 @@ class Line:
         self.params = params
         self.where = where
 
+    @property
+    def effect(self):
+        """Whether the line does something beside giving its value (a print, a check), itself or in a graph of its own."""
+        return self.op.effect or any(type(p) is Graph and p.effect for p in self.params.values())
+
 
 class Graph:
     """A captured function.
@@ -71,12 +76,19 @@ class Graph:
             values[id(line.out)] = bind(line.op, *[read(a) for a in line.args], **line.params)
         return [read(v) for v in self.outputs]
 
+    @property
+    def effect(self):
+        """Whether running the graph does something beside giving values."""
+        if "effect" not in self.cache:
+            self.cache["effect"] = any(line.effect for line in self.lines)
+        return self.cache["effect"]
+
     def prune(self):
         """The same graph without the lines nobody reads (lines with effects stay)."""
         wanted = {id(v) for v in self.outputs}
         lines = []
         for line in reversed(self.lines):
-            if id(line.out) in wanted or line.op.effect:
+            if id(line.out) in wanted or line.effect:
                 lines.append(line)
                 wanted.update(id(a) for a in line.args)
         return Graph(self.inputs, lines[::-1], self.outputs, self.structure, self.hidden, self.name)

@@ -4,6 +4,7 @@ What goes out has the kind that came in: Python floats, NumPy scalars, arrays, t
 """
 
 import functools
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -142,8 +143,16 @@ def check_input(name, x, path):
     )
 
 
+# While rewritten code runs: a function from a user's function to its copy (compiler.syntax), so that what a transform calls
+# is rewritten too.
+rewriting: ContextVar = ContextVar("adjoint_rewriting", default=None)
+
+
 def call(f, args, kwargs):
     """f(*args, **kwargs), with NumPy's errors about tensors put in words of ours."""
+    copy_of = rewriting.get()
+    if copy_of is not None:
+        f = copy_of(f)
     try:
         return f(*args, **kwargs)
     except AdjointError:

@@ -94,7 +94,9 @@ _FUTURE = 0x1000000  # from __future__ import annotations
 
 def _renamed(code, user_name, qualname, first):
     """The generated functions inside carry the user's name, so that tracebacks read as the user's text does."""
-    consts = tuple(_renamed(c, user_name, qualname, None) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    consts = tuple(
+        _renamed(c, user_name, qualname, None) if isinstance(c, types.CodeType) else c for c in code.co_consts
+    )
     new = {"co_consts": consts}
     if first is not None:
         new.update(co_name=user_name, co_qualname=qualname, co_firstlineno=first)
@@ -123,5 +125,3 @@ def copy_function(f, make_runtime):
     g.__doc__ = f.__doc__
     g.__module__ = f.__module__
     return g
-
-

@@ -1,0 +1,87 @@
+"""What source capture refuses, why, and the way out. Nothing here is refused while it is plain Python: only where a construct
+is staged (its decision waits for a value that is not known), or where compiled code would lose its meaning."""
+
+from ..core.errors import ConcreteError, where
+
+TABLE = {
+    # construct: (why, the way out)
+    "source": (
+        "it decides on a value that is not known, and its text, which is needed to stage that, is not to be had",
+        "put the function in a file or a notebook cell, or use ad.cond, ad.while_loop or ad.scan in it",
+    ),
+    "match": (
+        "its patterns compare with a value that is not known",
+        "write it with if, elif and else",
+    ),
+    "generator": (
+        "a generator's own control flow is not staged",
+        "collect the values in a list, or in an array made before the loop",
+    ),
+    "global": (
+        "compiled code would not bind the name again at each call",
+        "return the value instead",
+    ),
+    "cell": (
+        "the variable belongs to a function outside, and compiled code would not bind it again at each call",
+        "return the value instead",
+    ),
+    "plain array": (
+        "it is a NumPy array of a library's making, written in a part whose decision is not known yet",
+        "copy it first, a = np.array(a)",
+    ),
+    "random": (
+        "the draw would be made once, when the code is captured, and then stay the same for ever",
+        "draw outside and pass the numbers as an argument",
+    ),
+    "recursion": (
+        "how deep it goes depends on a value that is not known",
+        "write it as a while loop, with a list of your own for what is left to do, or as ad.while_loop",
+    ),
+    "list": (
+        "its length would depend on a value that is not known",
+        "write into an array made before the loop (a = np.zeros(n); a[k] = x), or use ad.scan",
+    ),
+    "container": (
+        "what it holds would depend on a value that is not known",
+        "give it its keys before the loop or branch, each with a value of the final shape",
+    ),
+    "key": (
+        "the key is a value that is not known",
+        "use an array instead of the dict, or np.where",
+    ),
+    "text": (
+        "the text of a value that is not known is not known either",
+        "print it, or put it into the message of an exception",
+    ),
+    "iteration": (
+        "how often it goes round depends on a value that is not known",
+        "use a for statement over range(n), or ad.while_loop",
+    ),
+    "unrolled": (
+        "a loop of known length that cannot be kept a loop was unrolled into more than 10000 operations",
+        "make it a loop that can stay one: a state with the same names, shapes and dtypes at each step, no list or dict that "
+        "grows; or use ad.scan",
+    ),
+    "alias": (
+        "which array the write goes to depends on a value that is not known, or on the step",
+        "copy the array first, b = a.copy()",
+    ),
+    "state": (
+        "what a loop or a branch leaves behind must have the same type and shape on every path",
+        "give the name a value of the final shape and dtype before it",
+    ),
+}
+
+
+class FenceError(ConcreteError):
+    """Source capture met something that it refuses: the message says what, where, why, and the way out."""
+
+
+class Resist(FenceError):
+    """A loop of known length cannot be kept a loop, or a branch not staged; the message is the reason."""
+
+
+def refuse(construct, what, kind=FenceError):
+    """The error for a construct of the table; `what` says what was met."""
+    why, way = TABLE[construct]
+    return kind(f"{what}{where()}: {why}; {way}")

@@ -1,0 +1,142 @@
+"""Source capture: a rewritten copy of the user's function, in which control flow can be staged.
+
+    rewrite(f)          the copy, to be called like f
+    differentiable(f)   the decorator: calls of f go to the copy, also eagerly
+    recording(r)        a context in which reads of outer state go to a Recorder
+
+Everything that is called runs as a copy too, but for libraries. The copy is plain Python as long as every test is known.
+"""
+
+import functools
+import types
+from contextlib import contextmanager
+
+import numpy as np
+
+from ...core import tree
+from ...core.tensor import is_tensor
+from ...transforms.calling import rewriting
+from . import runtime
+from .copies import GENERATED, is_library
+from .merge import Gap, use
+from .names import copied, resolve
+from .runtime import Session, recorder, session
+
+
+class Recorder:
+    """Who is told what a function reads of outside. Derive from it; `read` and `effect` are for the deriver to fill."""
+
+    def __init__(self):
+        self._outer: dict = {}
+        self._written: set = set()
+
+    def read(self, source, value):
+        """Called for each read of outer state; returns what the function is to get for the value.
+
+        source: ("global", dict, name, value), ("cell", cell, value), ("attr", object, name, value),
+        ("item", container, key, value) or ("default", function, name, value).
+        """
+        if not isinstance(value, (np.ndarray, np.generic)):
+            self.adopt(value)
+        return runtime.shadow(value)
+
+    def effect(self, op, args, params):
+        """Called for a print that no captured value takes part in."""
+
+    def adopt(self, x):
+        """Treat x (a list, a dict, an object) as state of outside: reads of its parts are told."""
+        self._outer[id(x)] = x
+
+    def is_outer(self, x):
+        return id(x) in self._outer
+
+    def wrote(self, x, kind, name):
+        """Called when the function changes a container or an object."""
+
+
+@contextmanager
+def recording(told):
+    """Tell `told` of reads of outer state, within."""
+    token = recorder.set(told)
+    try:
+        yield told
+    finally:
+        recorder.reset(token)
+
+
+def copy_of(f):
+    """The copy to call for f while rewriting is on: of users' functions; anything else is returned as it is."""
+    return resolve(f)
+
+
+def rewrite(f):
+    """A copy of f in which control flow on unknown values is staged; it is called like f.
+
+    >>> import numpy as np, adjoint as ad
+    >>> from adjoint.compiler.syntax import rewrite
+    >>> rewrite(abs)(-2)
+    2
+    """
+    if getattr(f, "__adjoint_copy__", False):
+        return f
+
+    def run(*args, **kwargs):
+        return _call(f, args, kwargs)
+
+    if callable(f) and hasattr(f, "__name__"):
+        functools.update_wrapper(run, f)
+    run.__wrapped__ = f
+    run.__adjoint_copy__ = True
+    return run
+
+
+def differentiable(f):
+    """Mark a function: it is called as a copy, in which buffers can be filled and control flow can be staged.
+
+    `np.zeros(n)` then `a[i] = x` works in it under every transform, and `if`, `while` and `for` work under vmap.
+    """
+    return rewrite(f)
+
+
+def _call(f, args, kwargs):
+    g = resolve(f)
+    if session.get() is not None:
+        told = recorder.get()
+        if told is not None:
+            _adopt(told, f)
+        return g(*args, **kwargs)
+    leaves, _ = tree.flatten((args, kwargs))
+    tensors = any(map(is_tensor, leaves))
+    now = Session()
+    token, token2 = session.set(now), rewriting.set(copy_of)
+    try:
+        args = [now.tensor(a) if type(a) is np.ndarray and a.dtype.kind in "biufc" else a for a in args]
+        told = recorder.get()
+        if told is not None:
+            _adopt(told, f)
+        y = g(*args, **kwargs)
+        return y if type(y) is float else _result(y, tensors)
+    finally:
+        session.reset(token)
+        rewriting.reset(token2)
+
+
+def _adopt(told, f):
+    if isinstance(f, types.MethodType):
+        told.adopt(f.__self__)
+    elif not isinstance(f, types.FunctionType) and not isinstance(f, type):
+        told.adopt(f)
+
+
+def _result(y, tensors):
+    """What goes out: arrays again, where nobody works with tensors."""
+    leaves, structure = tree.flatten(y)
+    out = []
+    for x in leaves:
+        if type(x) is Gap:
+            use(x)
+        out.append(x.value if not tensors and is_tensor(x) and x.trace is None else x)
+    return tree.unflatten(structure, out) if any(a is not b for a, b in zip(leaves, out, strict=True)) else y
+
+
+__all__ = ["GENERATED", "Recorder", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite"]
