@@ -13,7 +13,8 @@ def slope(x, y):
     return np.concatenate([x[:1], x[1:] * y[:-1]])
 
 
-def solve(x, steps):
+def solve_all(x, steps):
+    """All components of y(2)."""
     y = np.zeros(len(x))
     h = 2.0 / steps
     for _ in range(steps):
@@ -22,7 +23,11 @@ def solve(x, steps):
         k3 = slope(x, y + 0.5 * h * k2)
         k4 = slope(x, y + h * k3)
         y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return y[len(x) - 1]
+    return y
+
+
+def solve(x, steps):
+    return solve_all(x, steps)[len(x) - 1]
 
 
 def f_1(x):
