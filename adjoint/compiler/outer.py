@@ -36,7 +36,7 @@ class Recorder(syntax.Recorder):
         """What the captured function is to see for something that it reads from outside."""
         *source, _ = source
         source = ("ref", value) if source[0] == "default" else tuple(source)
-        key = (source[0], *(x if isinstance(x, (str, int, tuple)) else id(x) for x in source[1:]))
+        key = (source[0], *map(_name, source[1:]))
         if key in self._written:
             return value
         if key not in self._known:
@@ -56,7 +56,7 @@ class Recorder(syntax.Recorder):
 
     def wrote(self, x, kind, name):
         """The function changes an object or a container of outside: that happens now, once, and not when it runs."""
-        self._written.add((kind, id(x), name))
+        self._written.add((kind, id(x), _name(name)))
         if self.is_outer(x) and id(x) not in self._said:
             self._said.add(id(x))
             warnings.warn(
@@ -69,6 +69,11 @@ class Recorder(syntax.Recorder):
     def effect(self, op, args, params):
         """A print: part of what is compiled."""
         self.trace.process(op, tuple(args), params)
+
+
+def _name(x):
+    """What stands for an object in a key: names and numbers themselves, slices as text, anything else its identity."""
+    return x if isinstance(x, (str, int)) else repr(x) if isinstance(x, (slice, tuple)) else id(x)
 
 
 def read(source):

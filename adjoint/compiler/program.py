@@ -91,7 +91,6 @@ class Program:
 
     def _emit(self, graph):
         from .native import build, call, callback
-        from .native import lowering  # noqa: F401 - fills the table of what is emitted directly
         from .native.emit import Kernel
 
         start = time.perf_counter()

@@ -12,6 +12,8 @@ Rules call `np.*`: it costs nothing on arrays and dispatches on tensors. A rule 
 branch on it.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..core.config import config
@@ -215,21 +217,16 @@ def _public(entry, op, ufunc):
 
 
 def _entry(op, arity=None):
-    if arity == 1:
+    def one(x, /):
+        return bind(op, x)
 
-        def entry(x, /):
-            return bind(op, x)
+    def two(x1, x2, /):
+        return bind(op, x1, x2)
 
-    elif arity == 2:
+    def any_number(*args):
+        return bind(op, *args)
 
-        def entry(x1, x2, /):
-            return bind(op, x1, x2)
-
-    else:
-
-        def entry(*args):
-            return bind(op, *args)
-
+    entry: Any = one if arity == 1 else two if arity == 2 else any_number
     return entry
 
 

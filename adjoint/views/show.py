@@ -186,5 +186,3 @@ def _seconds(f, args, kwargs):
         total += last
         n += 1
     return best
-
-

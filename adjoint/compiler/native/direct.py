@@ -260,7 +260,7 @@ def cumulative(emitter, line):
     if not supported(t.dtype) or not supported(out.dtype) or out.size == 0 or len(line.args) != 1:
         return None
     axis = line.params.get("axis")
-    if axis is None or len(line.params) > 1 and line.params.get("reverse"):
+    if axis is None or (len(line.params) > 1 and line.params.get("reverse")):
         return None
     code, machine = emitter.code, emitter.machine
     x = emitter.mem(line.args[0])

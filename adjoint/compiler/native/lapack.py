@@ -120,8 +120,23 @@ def solve_triangular(emitter, line):
             code.fail_if(zero.name, emitter.kernel.module.error(_SINGULAR))
         # x^T a^T = b^T in columns; what BLAS sees of a is its transpose, or a itself where a is stored in columns
         uplo, trans = ("L" if lower else "U", "T") if transposed else ("U" if lower else "L", "N")
-        call(emitter, trsm, [letter(emitter, "R"), letter(emitter, uplo), letter(emitter, trans), letter(emitter, "N"),
-                             integer(emitter, k), integer(emitter, n), one, a.ptr, integer(emitter, ld), x.ptr, integer(emitter, k)])  # fmt: skip
+        call(
+            emitter,
+            trsm,
+            [
+                letter(emitter, "R"),
+                letter(emitter, uplo),
+                letter(emitter, trans),
+                letter(emitter, "N"),
+                integer(emitter, k),
+                integer(emitter, n),
+                one,
+                a.ptr,
+                integer(emitter, ld),
+                x.ptr,
+                integer(emitter, k),
+            ],
+        )
 
     stacked(emitter, line, [a, y], each)
     return y
@@ -159,8 +174,21 @@ def solve(emitter, line):
         pivots, info = factored(emitter, lu, prefix)
         turned = Mem(columns.ptr, y.dtype, (n, k), (y.dtype.itemsize, n * y.dtype.itemsize))
         emitter.copy(turned, b)
-        call(emitter, getrs, [letter(emitter, "T"), integer(emitter, n), integer(emitter, k), lu.ptr, integer(emitter, n),
-                              pivots.ptr, columns.ptr, integer(emitter, n), info])  # fmt: skip
+        call(
+            emitter,
+            getrs,
+            [
+                letter(emitter, "T"),
+                integer(emitter, n),
+                integer(emitter, k),
+                lu.ptr,
+                integer(emitter, n),
+                pivots.ptr,
+                columns.ptr,
+                integer(emitter, n),
+                info,
+            ],
+        )
         emitter.copy(y, turned)
 
     stacked(emitter, line, [a, b, y], each)
@@ -181,7 +209,11 @@ def inv(emitter, line):
     def each(mems):
         (m,) = mems
         pivots, info = factored(emitter, m, prefix)
-        call(emitter, getri, [integer(emitter, n), m.ptr, integer(emitter, n), pivots.ptr, work.ptr, integer(emitter, 64 * n), info])
+        call(
+            emitter,
+            getri,
+            [integer(emitter, n), m.ptr, integer(emitter, n), pivots.ptr, work.ptr, integer(emitter, 64 * n), info],
+        )
 
     stacked(emitter, line, [y], each)
     return y
@@ -209,7 +241,9 @@ def det(emitter, line):
         with code.loop(0, n) as i:
             d = code.load(code.at(lu.ptr, code.times(i, (n + 1) * size)), a.dtype)
             p = code.load(code.at(pivots.ptr, code.times(i, 4)), np.dtype(np.int32))
-            swapped = machine.compare("not_equal", machine.cast(p, INT), machine.add(Value(i, INT, 1), Value("1", INT, 1)))
+            swapped = machine.compare(
+                "not_equal", machine.cast(p, INT), machine.add(Value(i, INT, 1), Value("1", INT, 1))
+            )
             d = machine.select(swapped, machine.negative(d), d)
             code.store(machine.multiply(load_reg(code, total).value, d), total.ptr)
         code.store(load_reg(code, total).value, y.ptr)

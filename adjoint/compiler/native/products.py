@@ -69,9 +69,9 @@ def layout(mem):
     """(transposed, leading dimension) of a matrix as BLAS reads it, None if it needs a copy. In rows: not transposed."""
     size = mem.dtype.itemsize
     (m, n), (a, b) = mem.shape, mem.strides
-    if (b == size or n == 1) and (a % size == 0 and a >= n * size or m == 1):
+    if (b == size or n == 1) and ((a % size == 0 and a >= n * size) or m == 1):
         return False, max(a // size, n, 1) if m > 1 else max(n, 1)
-    if (a == size or m == 1) and (b % size == 0 and b >= m * size or n == 1):
+    if (a == size or m == 1) and ((b % size == 0 and b >= m * size) or n == 1):
         return True, max(b // size, m, 1) if n > 1 else max(m, 1)
     return None
 
@@ -101,8 +101,21 @@ def multiply(emitter, a, b, y):
     a, (ta, lda) = matrix(emitter, a)
     b, (tb, ldb) = matrix(emitter, b)
     one, zero = real(emitter, 1, y.dtype), real(emitter, 0, y.dtype)
-    args = [letter(emitter, "T" if tb else "N"), letter(emitter, "T" if ta else "N"), integer(emitter, n), integer(emitter, m),
-            integer(emitter, k), one, b.ptr, integer(emitter, ldb), a.ptr, integer(emitter, lda), zero, y.ptr, integer(emitter, max(n, 1))]  # fmt: skip
+    args = [
+        letter(emitter, "T" if tb else "N"),
+        letter(emitter, "T" if ta else "N"),
+        integer(emitter, n),
+        integer(emitter, m),
+        integer(emitter, k),
+        one,
+        b.ptr,
+        integer(emitter, ldb),
+        a.ptr,
+        integer(emitter, lda),
+        zero,
+        y.ptr,
+        integer(emitter, max(n, 1)),
+    ]
     emitter.code.do(f"call void @{gemm}({', '.join(f'ptr {x}' for x in args)})")
     return y
 
@@ -127,8 +140,19 @@ def _vector(emitter, gemv, a, b, y):
     plain = transposed != flip
     m, n = matrix_.shape if transposed else matrix_.shape[::-1]
     one, zero = real(emitter, 1, y.dtype), real(emitter, 0, y.dtype)
-    args = [letter(emitter, "N" if plain else "T"), integer(emitter, m), integer(emitter, n), one, matrix_.ptr, integer(emitter, ld),
-            x.ptr, integer(emitter, step // size), zero, y.ptr, integer(emitter, 1)]  # fmt: skip
+    args = [
+        letter(emitter, "N" if plain else "T"),
+        integer(emitter, m),
+        integer(emitter, n),
+        one,
+        matrix_.ptr,
+        integer(emitter, ld),
+        x.ptr,
+        integer(emitter, step // size),
+        zero,
+        y.ptr,
+        integer(emitter, 1),
+    ]
     emitter.code.do(f"call void @{gemv}({', '.join(f'ptr {v}' for v in args)})")
     return y
 
@@ -212,7 +236,9 @@ def _each(emitter, lead, mems, f):
 def operand(emitter, v, dtype):
     """An operand in memory, in the product's dtype."""
     mem = emitter.mem(v)
-    if 0 in [s for s, n in zip(mem.strides, mem.shape) if n != 1]:  # repeated by broadcasting: BLAS wants it written out
+    if 0 in [
+        s for s, n in zip(mem.strides, mem.shape) if n != 1
+    ]:  # repeated by broadcasting: BLAS wants it written out
         fresh = emitter.scratch(dtype, mem.shape)
         emitter.copy(fresh, mem)
         return fresh
@@ -255,5 +281,3 @@ def tiny(emitter, line):
     mem = emitter.buffer(line.out)
     code.store(total, mem.ptr)
     return mem
-
-

@@ -9,7 +9,6 @@ loop saved is a range of its buffer; the outer loop's step saves where that rang
 
 from ...core.types import Array, Stack, StackValue, Tuple
 from ...traces.graph import Const
-
 from .code import supported
 from .emit import Emitter, direct
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg

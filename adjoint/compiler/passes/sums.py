@@ -150,5 +150,3 @@ def _joined(b, terms, t):
     for v, arrays, index in few:
         total = b.emit(index_add, [total, v, *arrays], {"index": index})
     return total if total.type == t else None
-
-
