@@ -35,6 +35,16 @@ _USES = """
 for _name in _USES.split():
     setattr(Gap, f"__{_name}__", use)
 
+
+
+def _asked(gap, name):
+    if name.startswith("__") and name.endswith("__"):  # Python's own questions, such as whether it wraps something
+        raise AttributeError(name)
+    use(gap)
+
+
+Gap.__getattr__ = _asked  # type: ignore[attr-defined]
+
 UNBOUND = Gap("the name is not bound")
 DEAD = Gap("nobody reads this")  # on the path taken, nothing reads the name again
 
