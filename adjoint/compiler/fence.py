@@ -25,6 +25,10 @@ TABLE = {
         "the variable belongs to a function outside, and compiled code would not bind it again at each call",
         "return the value instead",
     ),
+    "outside": (
+        "the change depends on a value that is not known, and compiled code would not make it again at each call",
+        "return the value instead",
+    ),
     "plain array": (
         "it is a NumPy array of a library's making, written in a part whose decision is not known yet",
         "copy it first, a = np.array(a)",
@@ -52,6 +56,14 @@ TABLE = {
     "text": (
         "the text of a value that is not known is not known either",
         "print it, or put it into the message of an exception",
+    ),
+    "iterator": (
+        "it would be advanced once, when the code is captured, and not at each step",
+        "make a list of it first, list(it)",
+    ),
+    "integer": (
+        "a Python integer that it computes may outgrow 64 bits",
+        "make it a float, float(n)",
     ),
     "iteration": (
         "how often it goes round depends on a value that is not known",

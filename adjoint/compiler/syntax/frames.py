@@ -7,11 +7,12 @@ through any of them is noticed. Lists, dicts and objects that the body changes a
 """
 
 import types
+import weakref
 from contextvars import ContextVar
 
 from ...core import tensor as _tensor
 from ...core.errors import MutationError, where
-from ...core.op import Trace, bind
+from ...core.op import Op, Trace, bind
 from ...core.tensor import Tensor, is_tensor, make, peek, set_class
 from ...core.types import typeof
 from ...traces.capture import Capture
@@ -23,7 +24,7 @@ FRAMES: ContextVar[tuple] = ContextVar("adjoint_frames", default=())
 class Frame:
     """One trial run of a body."""
 
-    __slots__ = ("born", "entered", "kept", "places", "raised", "token", "trace")
+    __slots__ = ("born", "entered", "iterators", "kept", "places", "raised", "token", "trace")
 
     def __init__(self):
         self.trace = Capture()
@@ -31,6 +32,7 @@ class Frame:
         self.kept: list = []  # views of entered handles, with their state
         self.places: dict = {}  # id of a container -> (container, what it held)
         self.born: dict = {}  # ids of containers made in here
+        self.iterators: dict = {}  # ids of iterators that come from outside
         self.raised: list = []  # exceptions that the user's raise statements made here
 
     def __enter__(self):
@@ -56,7 +58,7 @@ class Frame:
         if id(h) in self.entered or h.trace is self.trace:
             return
         link = getattr(h, "shares", None)
-        if type(link) is tuple and var is None:
+        if type(link) is tuple and var is None and link[1][0][0] is not chosen:
             root, path = link
             self.enter(root)
             self.kept.append((h, _state(h)))
@@ -80,9 +82,18 @@ class Frame:
 
     def enter_all(self, values):
         """Enter every tensor of unknown value that can be reached from these values."""
+        for x in values:
+            if hasattr(type(x), "__next__"):
+                self.iterators[id(x)] = x
         for h in reached(values):
             if h.trace is not None and h.trace is not self.trace and not h.trace.ended and not peek(h)[0]:
                 self.enter(h)
+
+    def is_outside(self, h):
+        """Whether a tensor was there before this body ran."""
+        if id(h) in self.entered:
+            return True
+        return (h.info if h.trace is None else h.trace.level) < self.trace.level
 
     def written(self):
         """The entered handles that the body wrote into."""
@@ -100,10 +111,10 @@ class Frame:
         return self.trace.operand(x)
 
     def process(self, op, args, params):
-        return self.trace.process(op, [_as_of(self, a) for a in args], params)
+        return self.trace.process(op, [as_of(self, a) for a in args], params)
 
 
-def _as_of(frame, x):
+def as_of(frame, x):
     if is_tensor(x) and x.trace is not None and x.trace is not frame.trace:
         var = frame.operand(x)
         return make(var.type, frame.trace, var)
@@ -155,6 +166,29 @@ def lose(h):
     lost = Lost()
     lost.close()
     _put(h, (Tensor, h.value, lost, None))
+
+
+def _chosen(*_, **__):
+    raise MutationError(
+        f"an array is written while a name may stand for it or for another one, by a decision that is not known{where()}; "
+        "copy it, b = a.copy()"
+    )
+
+
+chosen = Op("chosen", _chosen, kind="control", type=_chosen, register=False)
+
+
+def link(y, roots):
+    """y is one of these tensors, by a decision that is not known: a write into one of them, or into y, raises."""
+    for h in roots:
+        above = getattr(h, "shares", None)
+        root = above[0] if type(above) is tuple else h
+        y.shares = (root, ((chosen, {}),))
+        views = getattr(root, "shares", None)
+        if views is None:
+            root.shares = views = []
+        if type(views) is list:
+            views.append(weakref.ref(y))
 
 
 def emit(op, args, params):

@@ -36,7 +36,6 @@ for _name in _USES.split():
     setattr(Gap, f"__{_name}__", use)
 
 
-
 def _asked(gap, name):
     if name.startswith("__") and name.endswith("__"):  # Python's own questions, such as whether it wraps something
         raise AttributeError(name)

@@ -61,7 +61,7 @@ def resolve(f):
         g = f.__func__
         if type(g) is types.FunctionType and id(g.__code__) not in GENERATED and not is_library(g.__code__):
             return types.MethodType(copied(g), f.__self__)
-        return _tensor_method(f) if is_tensor(f.__self__) else f
+        return _tensor_method(f) if is_tensor(f.__self__) else _bound(f, f.__self__)
     if kind is types.BuiltinFunctionType:
         owner = f.__self__
         if owner is None or type(owner) is types.ModuleType:
@@ -221,8 +221,7 @@ def _bound(f, owner):
             if base is not list and args:
                 rt.unknown_key(args[0]) if base is dict else None
             if name not in _READS[base]:
-                if FRAMES.get():
-                    touch(owner)
+                rt.changing(owner)
                 rt.forget(owner, "item", None)
             elif base is list and owner and type(owner[0]) is Gap:
                 use(owner[0])
@@ -465,6 +464,12 @@ def _round(x, digits=None):
         y = np.round(x, digits or 0)
         return y if digits is not None else np.astype(y, np.int64)
     return round(x) if digits is None else round(x, digits)
+
+
+@calls(next)
+def _next(it, *default):
+    rt.advance(it)
+    return next(it, *default)
 
 
 @calls(map)

@@ -255,7 +255,7 @@ class Function(ast.NodeTransformer):
     def jump(self, s):
         kind = type(s)
         if kind is ast.Return and not self.level:
-            value = self.visit(s.value) if s.value is not None else None
+            value = self.returned(s.value) if s.value is not None else None
             return [ast.copy_location(ast.Return(value), s)]
         if kind is ast.Return:
             self.flagged = True
@@ -267,6 +267,14 @@ class Function(ast.NodeTransformer):
             pairs = [(loop.brk if kind is ast.Break else loop.cont, const(True))]
         self.assigned.update(x for x, _ in pairs)
         return [ast.copy_location(ast.Assign([ast.Name(x, _STORE)], v), s) for x, v in pairs]
+
+    def returned(self, e):
+        """The value of a real return: a name may stand for no value."""
+        if type(e) is ast.Tuple:
+            e.elts = [x if type(x) is ast.Starred else self.returned(x) for x in e.elts]
+            return self.visit(e) if any(type(x) is ast.Starred for x in e.elts) else e
+        new = self.visit(e)
+        return ast.copy_location(runtime("result", new), e) if type(e) is ast.Name and self.level == 0 else new
 
     def inside(self, body, live):
         """A block that becomes a generated function: (its statements, the names it binds)."""
@@ -641,6 +649,15 @@ class Function(ast.NodeTransformer):
             if f.id == "super" and not node.args and self.owner().first:
                 node.args = [name("__class__"), name(self.owner().first)]
             return node
+        if type(f) is ast.Name and f.id == "print" and self.names.is_builtin("print") and not self.is_local("print"):
+            # its texts may have holes for values that are not known yet
+            args = ast.Tuple([self.visit(a) for a in node.args], _LOAD)
+            for k in node.keywords:
+                k.value = self.visit(k.value)
+            plain = any(map(_binds_inside, node.args))
+            return ast.Call(
+                ast.Attribute(name(RUNTIME), "print_", _LOAD), [args if plain else thunk(args)], node.keywords
+            )
         node.func = ast.copy_location(runtime("fn", self.visit(f)), f)
         node.args = [self.visit(a) for a in node.args]
         for k in node.keywords:

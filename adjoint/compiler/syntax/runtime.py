@@ -24,6 +24,7 @@ from .merge import DEAD, UNBOUND, Gap, Part, put, read, use
 from .staged import cells_of
 
 LIMIT = 10_000  # ops that a loop which cannot be kept one may unroll into
+TRIES = 2  # how often a loop of known length is tried as an op: its first step may bring the state to its types
 SHORT = 8  # trips of a loop that is unrolled without a second thought
 
 recorder: ContextVar = ContextVar("adjoint_recorder", default=None)  # who is told of outer state that is read
@@ -224,9 +225,15 @@ class Printer:
         print(*fill(self.places, values), **self.keywords)
 
 
-def print_(*args, **keywords):
-    """Python's print; inside what is staged, an op."""
+def print_(args, **keywords):
+    """Python's print of what a thunk gives; inside what is staged, an op."""
     collect = Collect()
+    if callable(args):
+        token = _collect.set(collect)
+        try:
+            args = args()
+        finally:
+            _collect.reset(token)
     places = tuple(map(collect.place, args))
     told = recorder.get()
     if not collect.values and not FRAMES.get() and told is None:
@@ -492,6 +499,7 @@ class Runtime:
 
     DEAD = DEAD
     PASS_ON = PASS_ON
+    print_ = staticmethod(print_)
     test = staticmethod(truth)
     not_ = staticmethod(not_)
     both = staticmethod(both)
@@ -523,6 +531,8 @@ class Runtime:
         _deepen(true)
         try:
             staged.stage_if(_flag(test), true, false, cells, spec)
+        except Resist as reason:
+            raise FenceError(*reason.args) from None
         finally:
             _surface(true)
 
@@ -564,18 +574,21 @@ class Runtime:
         cells = cells_of(test, body)
         flags = spec[3]
         unrolling = Unrolling(cells)
-        tried = False
+        tries = TRIES
         while True:
             go = both(*[(lambda f=f: not_(read(cells[f]))) for f in flags], test)
             if go is False:
                 return
             if go is not True:
-                staged.stage_while(cells, test, body, spec)
-                return
-            if unrolling.trips >= SHORT and not tried and _capturing(cells, spec[0]):
-                tried = True
                 try:
                     staged.stage_while(cells, test, body, spec)
+                except Resist as reason:
+                    raise FenceError(*reason.args) from None
+                return
+            if unrolling.trips >= SHORT and tries and _capturing(cells, spec[0]):
+                tries -= 1
+                try:
+                    staged.stage_while(cells, test, body, spec, trial=True)
                     return
                 except Exception as reason:
                     unrolling.reason = reason
@@ -586,10 +599,14 @@ class Runtime:
         cells = cells_of(body)
         flags = spec[3]
         if type(iterable) is UnknownRange:
-            staged.stage_count(cells, iterable.count(), iterable.at, body, spec)
+            try:
+                staged.stage_count(cells, iterable.count(), iterable.at, body, spec)
+            except Resist as reason:
+                raise FenceError(*reason.args) from None
             return
         if type(iterable) is Gap:
             use(iterable)
+        advance(iterable)
         known = sequence(iterable)
         unrolling = Unrolling(cells)
         if known is None:
@@ -601,11 +618,11 @@ class Runtime:
                 unrolling.step()
             return
         n = len(known)
-        tried = n <= SHORT
+        tries = TRIES
         items = iter(iterable)
         for k in range(n):
-            if not tried and n - k > SHORT and _capturing(cells, spec[0]):
-                tried = True
+            if tries and n - k > SHORT and _capturing(cells, spec[0]):
+                tries -= 1
                 try:
                     self._stage_rest(cells, flags, known, k, body, spec)
                     return
@@ -717,23 +734,20 @@ class Runtime:
 
     @staticmethod
     def setattr(x, name, value):
-        if FRAMES.get():
-            touch(x)
+        changing(x)
         forget(x, "attr", name)
         setattr(x, name, value)
 
     @staticmethod
     def delattr(x, name):
-        if FRAMES.get():
-            touch(x)
+        changing(x)
         delattr(x, name)
 
     @staticmethod
     def setitem(c, key, value):
         if isinstance(c, dict):
             unknown_key(key)
-        if FRAMES.get():
-            writable(c)
+        changing(c)
         forget(c, "item", key)
         c[key] = value
 
@@ -741,8 +755,7 @@ class Runtime:
     def delitem(c, key):
         if isinstance(c, dict):
             unknown_key(key)
-        if FRAMES.get():
-            writable(c)
+        changing(c)
         del c[key]
 
     def global_store(self, name):
@@ -755,8 +768,8 @@ class Runtime:
 
     @staticmethod
     def aug(op, x, value):
-        if FRAMES.get() and (type(x) is np.ndarray or type(x) in (list, dict, set)):
-            writable(x)
+        if type(x) in (np.ndarray, list, dict, set):
+            changing(x)
         return INPLACE[op](x, value)
 
     def aug_attr(self, op, x, name, value):
@@ -855,6 +868,25 @@ def unknown_key(key):
             use(k)
 
 
+def choice(c):
+    """Note that a container may be this one or another, by a decision that is not known."""
+    now = session.get()
+    if now is not None:
+        now.choices[id(c)] = c
+
+
+def changing(c):
+    """A container is about to change: refuse where it is not known which one that is, note it inside a staged body."""
+    now = session.get()
+    if now is not None and id(c) in now.choices:
+        raise refuse("alias", f"a {type(c).__name__} is changed that stands for one of two")
+    if FRAMES.get():
+        told = recorder.get()
+        if told is not None and told.is_outer(c):
+            raise refuse("outside", f"a {type(c).__name__} of outside is changed", Resist)
+        writable(c)
+
+
 def writable(c):
     """Note that a container is about to change inside a staged body."""
     if is_tensor(c):
@@ -872,6 +904,7 @@ class Session:
 
     def __init__(self):
         self.arrays: dict = {}
+        self.choices: dict = {}  # ids of containers of which a staged branch chose one
 
     def tensor(self, a):
         row = self.arrays.get(id(a))
@@ -902,6 +935,13 @@ def outer(told, value, source):
 
 def fresh(x):
     """Note that an object was made by the function itself."""
+
+
+def advance(it):
+    """An iterator of outside that is advanced inside a staged body would be advanced once, not once a step."""
+    for frame in FRAMES.get():
+        if id(it) in frame.iterators:
+            raise refuse("iterator", "an iterator made outside is advanced in a loop or branch", Resist)
 
 
 def read_item(c, value, args):

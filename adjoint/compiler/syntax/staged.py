@@ -10,14 +10,15 @@ from ...core.errors import ShapeError, user_line, where
 from ...core.tensor import is_tensor, make, untracked
 from ...core.tuples import items
 from ...core.types import Array, typeof
-from ...primitives.checks import check_op
+from ...primitives.checks import check_op, guarded
 from ...primitives.control import to_type
 from ...primitives.index import getitem
 from ...primitives.loops import cond_op, scan_op, while_op
 from ...traces.derive import zeros
 from ...traces.graph import Const, Graph, Var
 from ..fence import FenceError, Resist, refuse
-from .frames import Frame, assign, contents, emit, lose, put_contents
+from . import ints
+from .frames import FRAMES, Frame, as_of, assign, contents, emit, link, lose, put_contents
 from .merge import (
     DEAD,
     UNBOUND,
@@ -121,8 +122,7 @@ def stage_if(test, true, false, cells, spec, line=""):
         sides.append(Side(cells, run, spec, holds, before))
     a, b = sides
     if a.raised is not None and b.raised is not None:
-        _check_raise(test, a, True)
-        raise b.raised[0]
+        raise _either_raised(test, a, b)
     if a.raised is not None or b.raised is not None:
         first = a.raised is not None
         _check_raise(test, a if first else b, first)
@@ -139,15 +139,38 @@ def stage_if(test, true, false, cells, spec, line=""):
     held = {key: _merge_places(c, a, b, outputs, paths) for key, c in places.items()}
     results = _emit_cond(test, a, b, outputs) if outputs.rows or _effects(a, b) else ()
     for n, v in merged.items():
-        put(cells[n], finish(v, results))
+        put(cells[n], y := finish(v, results))
+        _note_choice(y, a.parts[n], b.parts[n], (a.frame, b.frame))
     for key, h in handles.items():
         assign(h, results[tops[key]])
     for key, c in places.items():
         _put_held(c, held[key], results)
     value = finish(value, results)
+    _note_choice(value, a.result, b.result, (a.frame, b.frame))
     if type(value) is Gap and value not in (UNBOUND, DEAD) and value is not DEAD:
         raise FenceError(value.reason)
     return value
+
+
+def _note_choice(y, a, b, frames):
+    """Where a merged value is one of two things of outside, a later change of either must not go unseen."""
+    from .runtime import choice
+
+    if a.value is b.value or type(y) is Gap:
+        return
+    leaves = flatten(y)[0]
+    if len(leaves) == len(a.leaves) == len(b.leaves):
+        for leaf, p, q in zip(leaves, a.leaves, b.leaves, strict=True):
+            if is_tensor(leaf) and p is not q and leaf.shape and getattr(leaf, "shares", None) is None:
+                link(leaf, [h for h, frame in zip((p, q), frames, strict=True) if is_tensor(h) and frame.is_outside(h)])
+    for value, frame in zip((a.value, b.value), frames, strict=True):
+        if type(value) in _MUTABLE or hasattr(type(value), "__dataclass_fields__"):
+            if id(value) not in frame.born:
+                choice(value)
+                choice(y)
+
+
+_MUTABLE = (list, dict, set)
 
 
 def _name(n):
@@ -196,24 +219,47 @@ def _put_held(c, held, results):
     put_contents(c, list(values.values()) if isinstance(c, list) else set(values) if isinstance(c, set) else values)
 
 
+def _message(side, taken):
+    """The values that the exception of a branch needs, out here: computed again where it computed them.
+
+    What the branch checks and prints before it raises is done too, where the branch is taken.
+    """
+    operands = side.raised[2]
+    graph, hidden = _graph(side.frame, [], [side.frame.operand(x) for x in operands], "message")
+    frames = FRAMES.get()
+    here = (lambda x: as_of(frames[-1], x)) if frames else (lambda x: x)
+    return guarded(graph).run(*[here(_out(x)) for x in hidden], here(taken))
+
+
+class _Either:
+    """Makes the exception of one of two branches; the first value says which."""
+
+    def __init__(self, first, second, count):
+        self.first, self.second, self.count = first, second, count
+
+    def __call__(self, test, *values):
+        return self.first(*values[: self.count]) if test else self.second(*values[self.count :])
+
+
+def _either_raised(test, a, b):
+    """The exception of an `if` both branches of which raise."""
+    error, make_b, _ = b.raised
+    values = _message(a, test)
+    make_error = _Either(a.raised[1], make_b, len(values))
+    frames = FRAMES.get()
+    if frames:
+        frames[-1].raised.append((error, make_error, [test, *values, *_message(b, np.logical_not(test))]))
+    return error
+
+
 def _check_raise(test, side, when):
     """Let the program raise what this side raised, where the test says so."""
-    from .runtime import not_
-
-    _, make_error, operands = side.raised
-    # the exception's values must be known out here: they are, unless they were computed on the way to the raise
-    side.frame.trace.lines[:] = [line for line in side.frame.trace.lines if not line.effect]
-    graph = _graph(side.frame, [], [side.frame.operand(x) for x in operands], "message")
-    values = graph[0].run(*[_out(x) for x in graph[1]]) if operands else []
-    emit(check_op, [_truth(test) if when else _truth(not_(test)), *values], {"make": make_error})
+    taken = test if when else np.logical_not(test)
+    emit(check_op, [taken, *_message(side, taken)], {"make": side.raised[1]})
 
 
 def _out(x):
     return x.value if is_tensor(x) and x.trace is None else x
-
-
-def _truth(x):
-    return np.not_equal(x, 0) if is_tensor(x) and typeof(x).dtype.kind != "b" else x
 
 
 def _graph(frame, inputs, outputs, name):
@@ -588,8 +634,8 @@ class Step:
 _GROWING = Gap("a list is read in the loop that appends to it; what it holds is not known there")
 
 
-def stage_while(cells, test, body, spec):
-    """while test: body, as one op."""
+def stage_while(cells, test, body, spec, trial=False):
+    """while test: body, as one op. trial: the loop could be unrolled, and must not compute anything else as an op."""
     if spec[-1]:  # the test binds names: they belong to the step that it lets in, and behind the loop to the last test
 
         def run():
@@ -600,7 +646,7 @@ def stage_while(cells, test, body, spec):
         run = body
     loop = Loop(cells, spec, run, test)
     step = loop.capture([])
-    _run_while(loop, step, None)
+    _run_while(loop, step, None, trial)
     if spec[-1]:
         test()
     _unfill(loop)
@@ -618,7 +664,15 @@ def _unfill(loop):
             )
 
 
-def _run_while(loop, step, count):
+def _check_integers(graph, step, trips, counters):
+    start = [leaf for _, _, leaf, _ in step.rows]
+    try:
+        ints.check(graph, [*start, *(None for _ in step.variables)], trips, counters)
+    except ints.Outgrown:
+        raise refuse("integer", "a loop of known length", Resist) from None
+
+
+def _run_while(loop, step, count, trial=False):
     if loop.grown:
         raise refuse(
             "list", "a list is appended to in a loop of unknown length", Resist if count is not None else FenceError
@@ -642,6 +696,9 @@ def _run_while(loop, step, count):
         outs.append(frame.operand(make(k.type, frame.trace, k) + 1))
         start.append(0)
     body, hidden = _graph(frame, inputs, outs, "body")
+    if trial or type(count) is int:
+        known = [None] * len(flags) + [(0, count or 2**31)] * counter
+        _check_integers(body, step, count or 2**31, known)
     y = items(
         emit(
             while_op,
@@ -685,6 +742,10 @@ def _run_scan(loop, step, parts, n):
     carry = [*(v for *_, v in step.rows), *step.variables]
     outs = [*step.outs, *step.tops, *(p for part in step.new for p in part.operands)]
     body, hidden = _graph(frame, [*carry, *step.extra], outs, "body")
+    counters = [
+        (int(p.min()), int(p.max())) if v.type == COUNTER else None for p, v in zip(parts, step.extra, strict=True)
+    ]
+    _check_integers(body, step, n, counters)
     start = [*_starts(step), *(_out(h) for h in _outside(loop, frame))]
     y = items(
         emit(
