@@ -145,11 +145,25 @@ def jit(program, args, value_only=False):
         raise Refused("adjoint.jit is not there yet")
 
     def build():
-        g = ad.jit(program.f if value_only else differentiated(ad, program, program.f))
-        return lambda: g(*args)
+        return Jitted(ad.jit(program.f if value_only else differentiated(ad, program, program.f)), args)
 
     survives(build)
     return build()
+
+
+class Jitted:
+    """A compiled function with its arguments; `note()` says if it is not native after all."""
+
+    def __init__(self, g, args):
+        self.g, self.args = g, args
+        self.quick = lambda: g(*args)
+
+    def __call__(self):
+        return self.g(*self.args)
+
+    def note(self):
+        code = self.g.lower(*self.args)
+        return code.removeprefix("; ")[:200] if code.startswith("; not native") else ""
 
 
 def survives(build, seconds=300):

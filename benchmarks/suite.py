@@ -63,6 +63,9 @@ def measure(bench, program, size, dtype="float64"):
             "name": row, "cpu": median(cpu), "wall": median(wall), "spread": spread(cpu), "ratio": ratio,
             "ratio spread": (high - low) / ratio, "first call": first[row][0], "first call wall": first[row][1],
         })  # fmt: skip
+        if hasattr(ready[row], "note") and (note := ready[row].note()):
+            rows[-1]["note"] = note
+            bench.fail(f"{title}: {row}", RuntimeError(note))
         if hasattr(ready[row], "inside") and median(cpu) < INSIDE:
             rows[-1]["inside"] = out.setdefault("inside", {})[row] = _inside(bench, ready[row])
     _print(title, rows, refused, base, source, out["equal"])
@@ -121,6 +124,7 @@ def _print(title, rows, refused, base, source, equal):
         figures = f"{row['cpu'] * scale:12.3f}{row['spread']:8.0%}{row['wall'] * scale:12.3f}"
         figures += f"{row['first call'] * 1e3:15.1f}{row['ratio']:12.3f}"
         figures += "  equal" if row["name"] in equal else ""
+        figures += f"   {row['note'][:90]}" if "note" in row else ""
         figures += f"   inside {row['inside'] * 1e6:.3f} us" if "inside" in row else ""
         print(f"  {row['name']:<28}{figures}")
     for row, why in refused.items():
