@@ -91,7 +91,7 @@ class Program:
 
     def _emit(self, graph):
         from .native import build, call, callback
-        from .native.emit import Kernel
+        from .native.lowering import Kernel  # not from emit: without lowering, most ops are called back
 
         start = time.perf_counter()
         kernel = Kernel(graph, build.host().fma, self.checks)

@@ -1,5 +1,6 @@
-"""Lowering: everything that fills the table of what is emitted directly. Import it before a Kernel is compiled."""
+"""Lowering: the Kernel, with the table of what is emitted directly filled. Whoever compiles takes it from here."""
 
 from . import direct, indices, lapack, products, regions
+from .emit import Kernel
 
-__all__ = ["direct", "indices", "lapack", "products", "regions"]
+__all__ = ["Kernel", "direct", "indices", "lapack", "products", "regions"]
