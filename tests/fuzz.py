@@ -1,7 +1,8 @@
 """The laws over the full product of ops, dtypes and shapes, as long as one likes: `python -m tests.fuzz --seconds 60`.
 
 Each turn draws an op, a law, a dtype and fresh values; elementwise ops also random shapes, in the ranges their samples
-have. A failure prints the words that repeat it (`--repeat op law dtype draw`), and the exit status is 1.
+have. A failure prints the words that repeat it (`--repeat op law dtype draw`), and the exit status is 1. `--compiled 1000` draws
+random graphs instead, and compares compiled code with NumPy (tests/compiler/fuzz.py).
 """
 
 import argparse
@@ -13,6 +14,7 @@ import warnings
 import numpy as np
 
 from adjoint.core.op import OPS
+from tests.compiler.fuzz import main as compiled_main
 from tests.laws import harness
 from tests.laws.harness import LAWS, WITHOUT_DERIVATIVE, Case, carries, differentiable, samples
 from tests.laws.numbers import NoDifference
@@ -115,7 +117,12 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="one op")
     parser.add_argument("--repeat", nargs=4, metavar=("OP", "LAW", "DTYPE", "DRAW"), help="one check that failed")
+    parser.add_argument(
+        "--compiled", type=int, metavar="GRAPHS", help="instead: random graphs, compiled, against NumPy"
+    )
     given = parser.parse_args(argv)
+    if given.compiled:
+        return compiled_main(["--graphs", str(given.compiled), "--first", str(given.seed)])
     if given.repeat:
         name, law, dtype, number = given.repeat
         turn(OPS[name], law, np.dtype(dtype).type, np.random.default_rng(int(number)))
