@@ -83,7 +83,8 @@ def literal(x, dtype):
     if dtype.kind == "b":
         return "true" if x else "false"
     if dtype.kind in "iu":
-        return str(int(x)) if dtype.kind == "i" else str(int(np.array(x, dtype).view(f"i{dtype.itemsize}")))
+        half = 1 << (8 * dtype.itemsize - 1)  # LLVM's integers have no sign: the bits as those of a signed number
+        return str((int(x) + half) % (2 * half) - half)
     bits = np.array(x, dtype).astype(np.float64).view(np.uint64)  # LLVM writes a float by its value as a double
     return f"0x{int(bits):016X}"
 
