@@ -62,6 +62,8 @@ class Machine:
             return self.where(values[0], self.cast(values[1], out), self.cast(values[2], out))
         if name in ("astype", "stop_gradient", "copy"):
             return self.cast(values[0], out)
+        if name == "clip" and out.kind in "iu":  # a bound may be a Python int that the dtype does not hold
+            values = [self.saturated(v, out) for v in values]
         return method(*[self.cast(v, out) for v in values])
 
     # What everything is made of
@@ -127,6 +129,14 @@ class Machine:
             return Value(x.name, dtype, x.width)
         grow = "sext" if a.kind == "i" else "zext"
         return self.text(f"{grow if dtype.itemsize > a.itemsize else 'trunc'} {x} to {to}", dtype, x.width)
+
+    def saturated(self, x, dtype):
+        """An integer, no smaller and no larger than a dtype can hold."""
+        if x.dtype == dtype or x.dtype.kind not in "iu":
+            return x
+        have, room = np.iinfo(x.dtype), np.iinfo(dtype)
+        x = self.maximum(x, self.of(room.min, x)) if room.min > have.min else x
+        return self.minimum(x, self.of(room.max, x)) if room.max < have.max else x
 
     def truth(self, x):
         if x.dtype.kind == "b":
