@@ -17,7 +17,7 @@ from ...core.types import typeof
 from ..fence import refuse
 from . import runtime as rt
 from .copies import GENERATED, copy_function, is_library
-from .frames import FRAMES, born, touch
+from .frames import FRAMES, born
 from .merge import Gap, use
 from .source import NoSource
 

@@ -164,10 +164,9 @@ def _note_choice(y, a, b, frames):
             if is_tensor(leaf) and p is not q and leaf.shape and getattr(leaf, "shares", None) is None:
                 link(leaf, [h for h, frame in zip((p, q), frames, strict=True) if is_tensor(h) and frame.is_outside(h)])
     for value, frame in zip((a.value, b.value), frames, strict=True):
-        if type(value) in _MUTABLE or hasattr(type(value), "__dataclass_fields__"):
-            if id(value) not in frame.born:
-                choice(value)
-                choice(y)
+        if (type(value) in _MUTABLE or hasattr(type(value), "__dataclass_fields__")) and id(value) not in frame.born:
+            choice(value)
+            choice(y)
 
 
 _MUTABLE = (list, dict, set)
