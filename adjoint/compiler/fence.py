@@ -93,6 +93,10 @@ class Resist(FenceError):
     """A loop of known length cannot be kept a loop, or a branch not staged; the message is the reason."""
 
 
+class Unreachable(FenceError):
+    """A path that the program cannot take: it reads what no path that leads to it has left."""
+
+
 def refuse(construct, what, kind=FenceError):
     """The error for a construct of the table; `what` says what was met."""
     why, way = TABLE[construct]

@@ -426,7 +426,7 @@ def _while_batch(size, batched, *args, cond, body, n):
     if not test_batched:
         body_graph, _ = batch_graph(body, size, carried + flags)
         flags_out = batch_graph(body, size, carried + flags)[1]
-        keep = _spread_emitted(body_graph, n, flags_out, size)
+        keep = _spread_outputs(body_graph, carried, flags_out, size)
         out = items(bind(while_op, *state, *cond_constants, *constants, cond=test_graph, body=keep, n=n))
         return pack(*(y if b else spread(size, y) for y, b in zip(out[:n], carried, strict=True)), *out[n:])
 
@@ -455,14 +455,15 @@ def _while_batch(size, batched, *args, cond, body, n):
     return pack(*out[:n], *stacks)
 
 
-def _spread_emitted(graph, n, flags, size):
-    if all(flags[n:]):
+def _spread_outputs(graph, carried, flags, size):
+    """The body of a batched loop with a batch for each part of the state that is one, and for all that it emits."""
+    wanted = [*carried, *(True for _ in flags[len(carried) :])]
+    if not any(w and not b for w, b in zip(wanted, flags, strict=True)):
         return graph
 
     def run(*xs):
-        return [
-            y if b or i < n else spread(size, y) for i, (y, b) in enumerate(zip(graph.run(*xs), flags, strict=True))
-        ]
+        ys = zip(graph.run(*xs), flags, wanted, strict=True)
+        return [spread(size, y) if w and not b else y for y, b, w in ys]
 
     return capture(run, *(v.type for v in graph.inputs), name=graph.name)
 
@@ -641,7 +642,7 @@ def _scan_batch(size, batched, *args, body, n, m, reverse, length):
         carried = grown
     carry = [x if b else spread(size, x) if now else x for x, b, now in zip(carry, batched, carried, strict=False)]
     derived, flags = batch_graph(body, size, carried + x_flags + c_flags, types=types_of(carried))
-    derived = _spread_emitted(derived, n, flags, size)
+    derived = _spread_outputs(derived, carried, flags, size)
     types = [v.type for v in derived.inputs]
     if ragged is not None:
 

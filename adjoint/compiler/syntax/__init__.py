@@ -16,11 +16,10 @@ import numpy as np
 from ...core import tree
 from ...core.tensor import is_tensor
 from ...transforms.calling import rewriting
-from . import runtime
 from .copies import GENERATED, is_library
 from .merge import Gap, use
 from .names import copied, resolve
-from .runtime import Session, recorder, session
+from .outside import Session, recorder, session, shadow
 
 
 class Recorder:
@@ -38,7 +37,7 @@ class Recorder:
         """
         if not isinstance(value, (np.ndarray, np.generic)):
             self.adopt(value)
-        return runtime.shadow(value)
+        return shadow(value)
 
     def effect(self, op, args, params):
         """Called for a print that no captured value takes part in."""

@@ -5,7 +5,8 @@ import os
 import sysconfig
 import types
 
-from .rewrite import RUNTIME, Function, Names
+from .expressions import RUNTIME, Names
+from .rewrite import Function
 from .source import NoSource, find
 
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))) + os.sep

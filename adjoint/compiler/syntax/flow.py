@@ -211,6 +211,8 @@ def jumps(body, loops=True):
         else:
             for part in _blocks(s):
                 found |= jumps(part, loops)
+        if always_jumps([s]):
+            break  # what follows is never reached
     return found
 
 

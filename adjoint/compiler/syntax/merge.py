@@ -9,7 +9,7 @@ from ...core.types import Array, typeof
 from ...primitives.control import _join, to_type
 from ...traces.derive import zeros
 from ...traces.graph import Const
-from ..fence import FenceError
+from ..fence import FenceError, Unreachable
 
 
 class Gap:
@@ -23,7 +23,7 @@ class Gap:
 
 
 def use(gap, *_, **__):
-    raise FenceError(object.__getattribute__(gap, "reason"))
+    raise (Unreachable if gap is DEAD else FenceError)(object.__getattribute__(gap, "reason"))
 
 
 _USES = """
@@ -45,7 +45,9 @@ def _asked(gap, name):
 Gap.__getattr__ = _asked  # type: ignore[attr-defined]
 
 UNBOUND = Gap("the name is not bound")
-DEAD = Gap("nobody reads this")  # on the path taken, nothing reads the name again
+DEAD = Gap(
+    "a path was taken that source capture held to be impossible"
+)  # on the path taken, nothing reads the name again
 
 
 def read(cell):

@@ -1,43 +1,23 @@
-"""What a call in rewritten code goes to: NumPy's and Python's functions to ours, the user's to their copies.
+"""What a call in rewritten code goes to: NumPy's and Python's functions to ours, the user's to their copies."""
 
-`CALLS` is the table of replacements: function -> replacement. Functions of NumPy that our tables know need no row.
-"""
-
-import builtins
 import functools
-import math
 import types
 
 import numpy as np
 
 from ...core import tensor as _tensor
-from ...core.errors import ConcreteError, LeakError
-from ...core.tensor import FUNCTIONS, UFUNCS, Tensor, is_tensor, peek, untracked
-from ...core.types import typeof
+from ...core.errors import ConcreteError
+from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ..fence import refuse
-from . import runtime as rt
+from .calls import CALLS, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
 from .merge import Gap, use
+from .numpys import vectorized
+from .outside import changing, forget, fresh, read_item, recorder, unknown_key
 from .source import NoSource
 
-CALLS: dict = {}
-
-
-def calls(*functions):
-    """Register a replacement for these functions."""
-
-    def register(f):
-        for g in functions:
-            CALLS[g] = f
-        return f
-
-    return register
-
-
-def unknown(x):
-    """Whether a value is a tensor that is not known."""
-    return is_tensor(x) and not peek(x)[0]
+from . import python  # noqa: F401  isort: skip  (fills the table)
 
 
 # Resolving
@@ -79,7 +59,7 @@ def resolve(f):
     if type(call) is types.FunctionType and not is_library(call.__code__):
         return types.MethodType(copied(call), f)
     if kind is np.vectorize:
-        return functools.partial(_vectorized, f)
+        return functools.partial(vectorized, f)
     return _library(f)
 
 
@@ -88,8 +68,10 @@ def copied(f):
     row = _copies.get(id(f))
     if row is not None and row[0] is f:
         return row[1]
+    from .runtime import Runtime
+
     try:
-        g = copy_function(f, rt.Runtime)
+        g = copy_function(f, Runtime)
     except NoSource as reason:
         return _unwilling(f, str(reason))
     if len(_copies) > 4096:
@@ -130,25 +112,15 @@ def _class(cls):
 
 def _construct(cls, init, *args, **kwargs):
     x = born(cls.__new__(cls))
-    rt.fresh(x)
+    fresh(x)
     resolve(init)(x, *args, **kwargs)
     return x
 
 
 def _made(cls, *args, **kwargs):
     x = cls(*args, **kwargs)
-    rt.fresh(x)
+    fresh(x)
     return wrapped(born(x))
-
-
-def wrapped(y):
-    """An array that a library made, as a tensor that can be written into."""
-    return untracked(y) if type(y) is np.ndarray and y.dtype.kind in "biufc" and rt.session.get() is not None else y
-
-
-def _nested(x):
-    """Whether a list or tuple holds a tensor."""
-    return any(is_tensor(e) or (type(e) in (list, tuple) and _nested(e)) for e in x)
 
 
 def _library(f):
@@ -176,7 +148,7 @@ def _call_numpy(f, *args, **kwargs):
             load()
         ours = UFUNCS.get(f)
     for a in (*args, *kwargs.values()):
-        if type(a) in (list, tuple) and _nested(a):
+        if type(a) in (list, tuple) and nested(a):
             if ours is not None:
                 return ours(*args, **kwargs)
             break
@@ -186,7 +158,7 @@ def _call_numpy(f, *args, **kwargs):
 
 
 def _random(f, *args, **kwargs):
-    if FRAMES.get() or rt.recorder.get() is not None:
+    if FRAMES.get() or recorder.get() is not None:
         raise refuse("random", f"{getattr(f, '__name__', 'a random draw')}() is called")
     return wrapped(f(*args, **kwargs))
 
@@ -219,14 +191,14 @@ def _bound(f, owner):
 
         def call(*args, **kwargs):
             if base is not list and args:
-                rt.unknown_key(args[0]) if base is dict else None
+                unknown_key(args[0]) if base is dict else None
             if name not in _READS[base]:
-                rt.changing(owner)
-                rt.forget(owner, "item", None)
+                changing(owner)
+                forget(owner, "item", None)
             elif base is list and owner and type(owner[0]) is Gap:
                 use(owner[0])
             y = f(*args, **kwargs)
-            return rt.read_item(owner, y, args) if base is dict and name == "get" else y
+            return read_item(owner, y, args) if base is dict and name == "get" else y
 
         return call
     if isinstance(owner, str):
@@ -291,430 +263,3 @@ def _tolist(f):
 
 
 _METHODS = {"item": _item, "tolist": _tolist}
-
-
-# Python's own
-
-
-def _number(cast, dtype):
-    def convert(x=0, *args):
-        if not is_tensor(x) or args:
-            return cast(x, *args)
-        known, value = peek(x)
-        if x.size != 1:
-            raise TypeError("only length-1 arrays can be converted to Python scalars")
-        if cast is not float and known:
-            return cast(value)
-        if x.trace is None:
-            return cast(value)
-        x = np.reshape(x, ()) if x.shape else x
-        if cast is bool:
-            return np.not_equal(x, 0)
-        t = typeof(x)
-        return x if t.dtype == dtype else np.astype(x, dtype)
-
-    return convert
-
-
-CALLS[float] = _number(float, np.dtype(np.float64))
-CALLS[int] = _number(int, np.dtype(np.int64))
-CALLS[bool] = lambda *a: rt.truth(*a) if a and is_tensor(a[0]) else bool(*a)
-
-
-@calls(len)
-def _len(x):
-    if type(x) is list and x and type(x[0]) is Gap:
-        use(x[0])
-    return len(x)
-
-
-@calls(isinstance)
-def _isinstance(x, cls):
-    if type(x) is Gap:
-        use(x)
-    if is_tensor(x):
-        t = typeof(x)
-        if getattr(t, "weak", False):
-            return issubclass(t.dtype.type(1).item().__class__, cls)
-        if not getattr(t, "shape", True):
-            return isinstance(x, cls) or issubclass(t.dtype.type, cls)
-    return isinstance(x, cls)
-
-
-@calls(type)
-def _type(x, *args):
-    if args:
-        return type(x, *args)
-    if is_tensor(x):
-        t = typeof(x)
-        return type(t.dtype.type(1).item()) if t.weak else np.ndarray if t.shape else t.dtype.type
-    return type(x)
-
-
-@calls(print)
-def _print(*args, **kwargs):
-    rt.print_(*args, **kwargs)
-
-
-@calls(range)
-def _range(*args):
-    if not any(map(unknown, args)):
-        return range(*args)
-    start, stop, step = (0, *args, 1) if len(args) == 1 else (*args, 1) if len(args) == 2 else args
-    return rt.UnknownRange(start, stop, step)
-
-
-@calls(enumerate)
-def _enumerate(x, start=0):
-    s = rt.sequence(x)
-    if s is None or unknown(start):
-        return enumerate(x, start)
-    return rt.Zipped([rt.Numbers(range(start, start + len(s))), s])
-
-
-@calls(zip)
-def _zip(*xs, strict=False):
-    row = [rt.sequence(x) for x in xs]
-    if not row or any(s is None for s in row) or (strict and len({len(s) for s in row}) > 1):
-        return zip(*xs, strict=strict)
-    return rt.Zipped(row)
-
-
-@calls(reversed)
-def _reversed(x):
-    s = rt.sequence(x)
-    return reversed(x) if s is None else rt.Backwards(s)
-
-
-def _extreme(python, better):
-    def pick(*args, **kwargs):
-        values = list(args[0]) if len(args) == 1 else list(args)
-        key = kwargs.get("key")
-        if key is not None:
-            kwargs["key"] = key = resolve(key)
-        keys = [key(v) for v in values] if key is not None else values
-        if not values or not any(map(unknown, keys)):
-            return python(values, **kwargs)
-        best, top = values[0], keys[0]
-        for v, k in zip(values[1:], keys[1:], strict=True):
-            # Python keeps the first of equals
-            t = better(k, top)
-            if type(t) is bool:
-                best, top = (v, k) if t else (best, top)
-                continue
-            best, top = np.where(t, v, best), np.where(t, k, top)
-        return best
-
-    return pick
-
-
-CALLS[min] = _extreme(min, lambda a, b: a < b)
-CALLS[max] = _extreme(max, lambda a, b: a > b)
-
-
-@calls(sum)
-def _sum(x, /, start=0):
-    if is_tensor(x) and x.shape and len(x) > rt.SHORT and unknown(x):
-        return np.sum(x, axis=0) + start
-    return sum(x, start)
-
-
-@calls(sorted)
-def _sorted(x, *, key=None, reverse=False):
-    if key is not None:
-        key = resolve(key)
-    if unknown(x) and key is None and x.ndim == 1:
-        y = np.sort(x)
-        return list(y[::-1] if reverse else y)
-    values = list(x)
-    if key is None and len(values) > 1 and any(map(unknown, values)):
-        y = np.sort(np.stack(values))
-        return list(y[::-1] if reverse else y)
-    return born(sorted(values, key=key, reverse=reverse))
-
-
-@calls(all)
-def _all(x):
-    return rt.both(*[(lambda e=e: e) for e in _elements(x)])
-
-
-@calls(any)
-def _any(x):
-    return rt.either(*[(lambda e=e: e) for e in _elements(x)])
-
-
-def _elements(x):
-    if is_tensor(x) and unknown(x) and x.ndim == 1:
-        return [x]
-    return x
-
-
-CALLS[all] = lambda x: np.all(x) if is_tensor(x) and x.ndim == 1 and unknown(x) else _all(x)
-CALLS[any] = lambda x: np.any(x) if is_tensor(x) and x.ndim == 1 and unknown(x) else _any(x)
-
-
-@calls(abs)
-def _abs(x):
-    return abs(x)
-
-
-@calls(round)
-def _round(x, digits=None):
-    if unknown(x):
-        y = np.round(x, digits or 0)
-        return y if digits is not None else np.astype(y, np.int64)
-    return round(x) if digits is None else round(x, digits)
-
-
-@calls(next)
-def _next(it, *default):
-    rt.advance(it)
-    return next(it, *default)
-
-
-@calls(map)
-def _map(f, *xs):
-    return map(resolve(f), *xs)
-
-
-@calls(filter)
-def _filter(f, xs):
-    return filter(f if f is None else resolve(f), xs)
-
-
-@calls(functools.reduce)
-def _reduce(f, *args):
-    return functools.reduce(resolve(f), *args)
-
-
-@calls(str)
-def _str(*args, **kwargs):
-    if args and unknown(args[0]):
-        return rt.format_(args[0], 115)
-    return str(*args, **kwargs)
-
-
-@calls(repr)
-def _repr(x):
-    return rt.format_(x, 114) if unknown(x) else repr(x)
-
-
-@calls(format)
-def _format(x, spec=""):
-    return rt.format_(x, -1, spec)
-
-
-@calls(getattr)
-def _getattr(x, name, *default):
-    if default and not hasattr(x, name):
-        return default[0]
-    return rt.Runtime.attr(x, name)
-
-
-@calls(setattr)
-def _setattr(x, name, value):
-    rt.Runtime.setattr(x, name, value)
-
-
-@calls(list)
-def _list(x=()):
-    if type(x) is list and x and type(x[0]) is Gap:
-        use(x[0])
-    return born(list(x))
-
-
-@calls(slice)
-def _slice(*args):
-    return slice(*args)
-
-
-for _kind in (tuple, frozenset, complex, bytes, object, super, property, staticmethod, classmethod, memoryview):
-    CALLS[_kind] = _kind
-CALLS[callable] = CALLS.get(callable, callable)
-
-
-# math
-
-
-def _math(python, name):
-    def call(*args):
-        if any(map(is_tensor, args)):
-            if all(not is_tensor(a) or a.trace is None for a in args):
-                return python(*[float(a) if is_tensor(a) else a for a in args])
-            return getattr(np, name)(*args)
-        return python(*args)
-
-    return call
-
-
-_SAME = "sin cos tan sinh cosh tanh sqrt exp exp2 expm1 log2 log10 log1p hypot degrees radians fabs fmod copysign isnan isinf isfinite cbrt"
-_OTHER = {
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
-    "atan2": "arctan2", "pow": "power",
-}  # fmt: skip
-for _name in _SAME.split():
-    if hasattr(math, _name):
-        CALLS[getattr(math, _name)] = _math(getattr(math, _name), _name)
-for _name, _np in _OTHER.items():
-    CALLS[getattr(math, _name)] = _math(getattr(math, _name), _np)
-
-
-@calls(math.log)
-def _log(x, *base):
-    if not is_tensor(x) and not any(map(is_tensor, base)):
-        return math.log(x, *base)
-    y = np.log(x)
-    return y / np.log(*base) if base else y
-
-
-def _integer(python, f):
-    def call(x):
-        if not is_tensor(x):
-            return python(x)
-        known, value = peek(x)
-        return python(value) if known else np.astype(f(x), np.int64)
-
-    return call
-
-
-for _python, _name in ((math.floor, "floor"), (math.ceil, "ceil"), (math.trunc, "trunc")):
-    CALLS[_python] = _integer(_python, getattr(np, _name))
-
-
-@calls(math.fsum)
-def _fsum(xs):
-    xs = list(xs)
-    return sum(xs, 0.0) if any(map(is_tensor, xs)) else math.fsum(xs)
-
-
-@calls(math.prod)
-def _prod(xs, *, start=1):
-    for x in xs:
-        start = start * x
-    return start
-
-
-@calls(math.dist)
-def _dist(p, q):
-    if any(map(is_tensor, (p, q, *p, *q))):
-        return np.sqrt(sum((a - b) ** 2 for a, b in zip(p, q, strict=True)))
-    return math.dist(p, q)
-
-
-@calls(math.isclose)
-def _isclose(a, b, *, rel_tol=1e-09, abs_tol=0.0):
-    if not any(map(unknown, (a, b))):
-        return math.isclose(*(peek(x)[1] for x in (a, b)), rel_tol=rel_tol, abs_tol=abs_tol)
-    near = abs(a - b) <= np.maximum(rel_tol * np.maximum(abs(a), abs(b)), abs_tol)
-    return np.logical_or(np.equal(a, b), near)
-
-
-def _special(name):
-    def call(x):
-        if not is_tensor(x) or x.trace is None:
-            return getattr(math, name)(x)
-        import scipy.special
-
-        return getattr(scipy.special, {"lgamma": "gammaln"}.get(name, name))(x)
-
-    return call
-
-
-for _name in ("erf", "erfc", "gamma", "lgamma"):
-    CALLS[getattr(math, _name)] = _special(_name)
-
-
-# NumPy, where our tables are silent or NumPy would lose a tensor
-
-
-def _ours(f):
-    """An array function that takes nested lists of tensors."""
-    g = FUNCTIONS.get(f)
-
-    def call(*args, **kwargs):
-        x = args[0] if args else kwargs.get("object")
-        if is_tensor(x) or (type(x) in (list, tuple) and _nested(x)):
-            return g(*args, **kwargs)
-        if type(x) is list and x and type(x[0]) is Gap:
-            use(x[0])
-        return wrapped(f(*args, **kwargs))
-
-    return call
-
-
-for _f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
-    if _f in FUNCTIONS:
-        CALLS[_f] = _ours(_f)
-
-
-@calls(np.full)
-def _full(shape, fill_value, dtype=None, **kwargs):
-    if not is_tensor(fill_value):
-        return wrapped(np.full(shape, fill_value, dtype, **kwargs))
-    y = np.broadcast_to(fill_value, shape) * 1
-    return y if dtype is None else np.astype(y, np.dtype(dtype))
-
-
-@calls(np.copyto)
-def _copyto(dst, src, casting="same_kind", where=True):
-    if is_tensor(dst) or is_tensor(src):
-        dst[...] = src if where is True else np.where(where, src, dst)
-    else:
-        np.copyto(dst, src, casting, where)
-
-
-@calls(np.fill_diagonal)
-def _fill_diagonal(a, val, wrap=False):
-    if not is_tensor(a) or wrap or a.ndim != 2:
-        np.fill_diagonal(a, val, wrap)
-        return
-    i = np.arange(min(a.shape))
-    a[i, i] = val
-
-
-@calls(np.put)
-def _put(a, ind, v, mode="raise"):
-    if is_tensor(a):
-        a.reshape(-1)[ind] = v
-    else:
-        np.put(a, ind, v, mode)
-
-
-@calls(np.fromiter)
-def _fromiter(xs, dtype, count=-1, **kwargs):
-    xs = list(xs)[: None if count < 0 else count]
-    if any(map(is_tensor, xs)):
-        return FUNCTIONS[np.array](xs)
-    return wrapped(np.fromiter(xs, dtype, **kwargs))
-
-
-@calls(np.vectorize)
-def _vectorize(f, *args, **kwargs):
-    v = np.vectorize(f, *args, **kwargs)
-    return functools.partial(_vectorized, v)
-
-
-def _vectorized(v, *args, **kwargs):
-    if not any(map(is_tensor, args)) or kwargs or v.signature:
-        return wrapped(v(*args, **kwargs))
-    f = resolve(v.pyfunc)
-    row = np.broadcast_arrays(*args) if len(args) > 1 else args
-    shape = row[0].shape
-    flat = [np.reshape(a, -1) for a in row]
-    ys = [f(*[a[i] for a in flat]) for i in range(flat[0].shape[0])]
-    if type(ys[0]) is tuple:
-        return tuple(np.reshape(np.stack(column), shape) for column in zip(*ys, strict=True))
-    return np.reshape(np.stack(ys), shape)
-
-
-@calls(np.float64)
-def _float64(x=0.0):
-    return CALLS[float](x) if is_tensor(x) else np.float64(x)
-
-
-@calls(np.isscalar)
-def _isscalar(x):
-    return not x.shape if is_tensor(x) else np.isscalar(x)
-
-
-_ = (builtins, LeakError, Tensor)

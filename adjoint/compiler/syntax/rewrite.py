@@ -15,11 +15,21 @@ rest of the block moves into the other branch; behind one that may jump, it is g
 """
 
 import ast
-import builtins
-import types
 
+from .expressions import (
+    LOAD,
+    OPERATORS,
+    RUNTIME,
+    STORE,
+    Expressions,
+    binds_inside,
+    const,
+    is_plain_test,
+    name,
+    runtime,
+    thunk,
+)
 from .flow import (
-    COMPREHENSIONS,
     FUNCTIONS,
     Liveness,
     always_jumps,
@@ -31,58 +41,7 @@ from .flow import (
     jumps,
 )
 
-RUNTIME = "_ad_"
 DONE, RET = "_ad_done", "_ad_ret"
-PLAIN_CALLS = {"locals", "globals", "eval", "exec", "super", "vars"}  # they look at the frame they are called in
-_OPERATORS = {
-    "Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%", "Pow": "**", "MatMult": "@",
-    "LShift": "<<", "RShift": ">>", "BitOr": "|", "BitXor": "^", "BitAnd": "&",
-    "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!=",
-    "In": "in", "NotIn": "not in", "Is": "is", "IsNot": "is not",
-}  # fmt: skip
-_LOAD = ast.Load()
-_STORE = ast.Store()
-
-
-def name(x):
-    return ast.Name(x, _LOAD)
-
-
-def const(x):
-    return ast.Constant(x)
-
-
-def runtime(method, *args):
-    return ast.Call(ast.Attribute(name(RUNTIME), method, _LOAD), list(args), [])
-
-
-def thunk(expr):
-    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), expr)
-
-
-def _binds_inside(expr):
-    """Whether an expression cannot move into a lambda: it binds a name, or yields."""
-    return any(isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)) for n in ast.walk(expr))
-
-
-class Names:
-    """What names mean: local to a function of the copy, in a cell of the original, or global."""
-
-    def __init__(self, free, globals_, class_name):
-        self.free = frozenset(free)  # the cells of the original function
-        self.globals = globals_
-        self.class_name = class_name  # of the class the method stands in, for private names
-
-    def is_module(self, x):
-        return isinstance(self.globals.get(x), types.ModuleType)
-
-    def is_builtin(self, x):
-        return x not in self.globals and hasattr(builtins, x)
-
-    def private(self, x):
-        if self.class_name and x.startswith("__") and not x.endswith("__"):
-            return f"_{self.class_name.lstrip('_')}{x}"
-        return x
 
 
 class Loop:
@@ -93,14 +52,13 @@ class Loop:
         self.head, self.after = head, after
 
 
-class Function(ast.NodeTransformer):
+class Function(Expressions):
     """Rewrites one function (its own scope); nested functions get a Function of their own."""
 
     def __init__(self, names, outer=None):
+        super().__init__()
         self.names = names
         self.outer = outer  # the Function around this one
-        self.locals: set = set()
-        self.globals: set = set()
         self.count = 0
         self.level = 0  # how many generated functions deep the current statement goes
         self.loops: list = []
@@ -138,15 +96,15 @@ class Function(ast.NodeTransformer):
             p for p, d in zip(a.kwonlyargs, a.kw_defaults, strict=True) if d is not None
         ):
             if self.outer is None:
-                head.append(ast.Assign([ast.Name(p.arg, _STORE)], runtime("default", name(p.arg), const(p.arg))))
+                head.append(ast.Assign([ast.Name(p.arg, STORE)], runtime("default", name(p.arg), const(p.arg))))
         if self.compound:
             # names that only generated functions bind are locals of this one
             hidden = sorted(self.compound - self.globals - nonlocals)
             if hidden:
-                head.append(ast.If(const(False), [ast.Assign([ast.Name(x, _STORE) for x in hidden], const(None))], []))
+                head.append(ast.If(const(False), [ast.Assign([ast.Name(x, STORE) for x in hidden], const(None))], []))
         if self.flagged:
-            head.append(ast.Assign([ast.Name(DONE, _STORE)], const(False)))
-            head.append(ast.Assign([ast.Name(RET, _STORE)], ast.Attribute(name(RUNTIME), "DEAD", _LOAD)))
+            head.append(ast.Assign([ast.Name(DONE, STORE)], const(False)))
+            head.append(ast.Assign([ast.Name(RET, STORE)], ast.Attribute(name(RUNTIME), "DEAD", LOAD)))
             new.append(ast.copy_location(ast.Return(runtime("result", name(RET))), body[-1]))
         for s in head:
             ast.copy_location(s, node)
@@ -182,19 +140,6 @@ class Function(ast.NodeTransformer):
         node.body = self.visit(node.body)
         return node
 
-    def is_local(self, x):
-        """Whether a name belongs to a function of the copy."""
-        f = self
-        while f is not None:
-            if x in f.globals:
-                return False
-            if x in f.locals or x in f.comprehension:
-                return True
-            f = f.outer
-        return False
-
-    comprehension: frozenset = frozenset()
-
     # Blocks and jumps
 
     def block(self, body, live):
@@ -206,7 +151,7 @@ class Function(ast.NodeTransformer):
             if kind in (ast.Return, ast.Break, ast.Continue):
                 return out + self.jump(s)
             if kind is ast.If:
-                plain = _is_plain_test(s.test)
+                plain = is_plain_test(s.test)
                 first, second = always_jumps(s.body), always_jumps(s.orelse)
                 found = jumps(s.body) | jumps(s.orelse)
                 before = self.returns
@@ -266,7 +211,7 @@ class Function(ast.NodeTransformer):
             loop = self.loops[-1]
             pairs = [(loop.brk if kind is ast.Break else loop.cont, const(True))]
         self.assigned.update(x for x, _ in pairs)
-        return [ast.copy_location(ast.Assign([ast.Name(x, _STORE)], v), s) for x, v in pairs]
+        return [ast.copy_location(ast.Assign([ast.Name(x, STORE)], v), s) for x, v in pairs]
 
     def returned(self, e):
         """The value of a real return: a name may stand for no value."""
@@ -335,7 +280,7 @@ class Function(ast.NodeTransformer):
         out = [self.define(t_name, true, mine_t, s)]
         if false:
             out.append(self.define(f_name, false, mine_f, s))
-        out.append(ast.Assign([ast.Name(c, _STORE)], runtime("test", test)))
+        out.append(ast.Assign([ast.Name(c, STORE)], runtime("test", test)))
         is_ = lambda v: ast.Compare(name(c), [ast.Is()], [const(v)])
         last = ast.If(is_(False), [call(f_name) if false else ast.Pass()], [staged])
         out.append(ast.If(is_(True), [call(t_name)], [last]))
@@ -351,7 +296,7 @@ class Function(ast.NodeTransformer):
         is_for = type(s) is ast.For
         out = []
         if has_break:
-            out.append(ast.Assign([ast.Name(loop.brk, _STORE)], const(False)))
+            out.append(ast.Assign([ast.Name(loop.brk, STORE)], const(False)))
             self.assigned.add(loop.brk)
             self.compound.add(loop.brk)
         head: list = []
@@ -374,7 +319,7 @@ class Function(ast.NodeTransformer):
             self.assigned |= bindings
             self.compound |= bindings
         if "continue" in found:
-            head.append(ast.copy_location(ast.Assign([ast.Name(loop.cont, _STORE)], const(False)), s))
+            head.append(ast.copy_location(ast.Assign([ast.Name(loop.cont, STORE)], const(False)), s))
         self.loops.append(loop)
         new, mine = self.inside(body, loop.head)
         self.loops.pop()
@@ -419,7 +364,7 @@ class Function(ast.NodeTransformer):
         return [s]
 
     def block_Try(self, s, live):
-        handlers = [ast.ExceptHandler(ast.Attribute(name(RUNTIME), "PASS_ON", _LOAD), None, [ast.Raise(None, None)])]
+        handlers = [ast.ExceptHandler(ast.Attribute(name(RUNTIME), "PASS_ON", LOAD), None, [ast.Raise(None, None)])]
         found, before = jumps(s.body), self.returns
         s.body = self.block(s.body, live)
         if not self.level and self.returns == before:
@@ -491,22 +436,22 @@ class Function(ast.NodeTransformer):
     def temp(self, value):
         self.count += 1
         x = f"_ad_v{self.count}"
-        return name(x), [ast.Assign([ast.Name(x, _STORE)], value)]
+        return name(x), [ast.Assign([ast.Name(x, STORE)], value)]
 
     def targets(self, t):
         """A target whose items and attributes are replaced by names, and the stores to do behind it."""
         kind = type(t)
         if kind in (ast.Tuple, ast.List):
             parts = [self.targets(e) for e in t.elts]
-            return ast.copy_location(kind([p for p, _ in parts], _STORE), t), [x for _, more in parts for x in more]
+            return ast.copy_location(kind([p for p, _ in parts], STORE), t), [x for _, more in parts for x in more]
         if kind is ast.Starred:
             inner, more = self.targets(t.value)
-            return ast.copy_location(ast.Starred(inner, _STORE), t), more
+            return ast.copy_location(ast.Starred(inner, STORE), t), more
         if kind is ast.Name:
             return t, []
         self.count += 1
         x = f"_ad_v{self.count}"
-        return ast.copy_location(ast.Name(x, _STORE), t), self.store(t, name(x))
+        return ast.copy_location(ast.Name(x, STORE), t), self.store(t, name(x))
 
     def store(self, t, value):
         if type(t) is ast.Name:
@@ -526,11 +471,11 @@ class Function(ast.NodeTransformer):
         return self.simple_Assign(ast.copy_location(ast.Assign([s.target], s.value), s))
 
     def simple_AugAssign(self, s):
-        op = const(_OPERATORS[type(s.op).__name__])
+        op = const(OPERATORS[type(s.op).__name__])
         value = self.visit(s.value)
         t = s.target
         if type(t) is ast.Name:
-            have = self.visit(ast.copy_location(ast.Name(t.id, _LOAD), t))
+            have = self.visit(ast.copy_location(ast.Name(t.id, LOAD), t))
             new = ast.copy_location(ast.Assign([t], runtime("aug", op, have, value)), s)
             return [*self.stored(t), new]
         if type(t) is ast.Attribute:
@@ -551,14 +496,14 @@ class Function(ast.NodeTransformer):
         return out
 
     def simple_Assert(self, s):
-        message = thunk(self.visit(s.msg)) if s.msg is not None and not _binds_inside(s.msg) else const(None)
+        message = thunk(self.visit(s.msg)) if s.msg is not None and not binds_inside(s.msg) else const(None)
         new = ast.If(name("__debug__"), [ast.Expr(runtime("assert_", self.test(s.test), message))], [])
         return ast.copy_location(new, s)
 
     def simple_Raise(self, s):
         if s.exc is None:
             return s
-        if _binds_inside(s.exc):
+        if binds_inside(s.exc):
             return self.generic_visit(s)
         cause = self.visit(s.cause) if s.cause is not None else None
         return ast.copy_location(ast.Raise(runtime("raising", thunk(self.visit(s.exc))), cause), s)
@@ -586,188 +531,6 @@ class Function(ast.NodeTransformer):
             if p is not None:
                 p.annotation = None
 
-    # Expressions
-
-    def test(self, e):
-        """An expression of which only the truth is asked."""
-        if type(e) is ast.BoolOp and not any(map(_binds_inside, e.values)):
-            kind = "both" if type(e.op) is ast.And else "either"
-            return ast.copy_location(runtime(kind, *(thunk(self.test(v)) for v in e.values)), e)
-        if type(e) is ast.UnaryOp and type(e.op) is ast.Not:
-            return ast.copy_location(runtime("not_", self.test(e.operand)), e)
-        return self.visit(e)
-
-    def visit(self, node):
-        new = super().visit(node)
-        if isinstance(new, ast.AST) and isinstance(node, ast.expr) and not hasattr(new, "lineno"):
-            ast.copy_location(new, node)
-        return new
-
-    def visit_Name(self, node):
-        if type(node.ctx) is not ast.Load or node.id.startswith("_ad_") or self.is_local(node.id):
-            return node
-        x = node.id
-        if x in self.names.free and not self._declared_global(x):
-            return runtime("c", node, const(x))
-        if self.names.is_builtin(x) or self.names.is_module(x):
-            return node
-        return runtime("g", node, const(x))
-
-    def _declared_global(self, x):
-        f = self
-        while f is not None:
-            if x in f.globals:
-                return True
-            f = f.outer
-        return False
-
-    def visit_Attribute(self, node):
-        base = node.value
-        if type(base) is ast.Name and not self.is_local(base.id) and self.names.is_module(base.id):
-            return node
-        if type(base) is ast.Attribute and self._is_module_path(base):
-            return node
-        return runtime("attr", self.visit(base), const(self.names.private(node.attr)))
-
-    def _is_module_path(self, node):
-        path = []
-        while type(node) is ast.Attribute:
-            path.append(node.attr)
-            node = node.value
-        if type(node) is not ast.Name or self.is_local(node.id):
-            return False
-        x = self.names.globals.get(node.id)
-        for part in reversed(path):
-            if not isinstance(x, types.ModuleType):
-                return False
-            x = getattr(x, part, None)
-        return isinstance(x, types.ModuleType)
-
-    def visit_Call(self, node):
-        f = node.func
-        if type(f) is ast.Name and f.id in PLAIN_CALLS and not self.is_local(f.id):
-            if f.id == "super" and not node.args and self.owner().first:
-                node.args = [name("__class__"), name(self.owner().first)]
-            return node
-        if type(f) is ast.Name and f.id == "print" and self.names.is_builtin("print") and not self.is_local("print"):
-            # its texts may have holes for values that are not known yet
-            args = ast.Tuple([self.visit(a) for a in node.args], _LOAD)
-            for k in node.keywords:
-                k.value = self.visit(k.value)
-            plain = any(map(_binds_inside, node.args))
-            return ast.Call(
-                ast.Attribute(name(RUNTIME), "print_", _LOAD), [args if plain else thunk(args)], node.keywords
-            )
-        node.func = ast.copy_location(runtime("fn", self.visit(f)), f)
-        node.args = [self.visit(a) for a in node.args]
-        for k in node.keywords:
-            k.value = self.visit(k.value)
-        return node
-
-    def owner(self):
-        f = self
-        while f.outer is not None and f.first is None:
-            f = f.outer
-        return f
-
-    def index(self, node):
-        """The index of a subscript as an expression: a:b becomes slice(a, b)."""
-        if type(node) is ast.Slice:
-            parts = [self.visit(p) if p is not None else const(None) for p in (node.lower, node.upper, node.step)]
-            return ast.copy_location(runtime("slice", *parts), node)
-        if type(node) is ast.Tuple:
-            return ast.copy_location(ast.Tuple([self.index(e) for e in node.elts], _LOAD), node)
-        return self.visit(node)
-
-    def visit_Subscript(self, node):
-        return runtime("item", self.visit(node.value), self.index(node.slice))
-
-    def visit_IfExp(self, node):
-        if _is_plain_test(node.test) or _binds_inside(node.body) or _binds_inside(node.orelse):
-            node.test = self.test(node.test)
-            node.body, node.orelse = self.visit(node.body), self.visit(node.orelse)
-            return node
-        return runtime("ifexp", self.test(node.test), thunk(self.visit(node.body)), thunk(self.visit(node.orelse)))
-
-    def visit_BoolOp(self, node):
-        if any(map(_binds_inside, node.values)):
-            return self.generic_visit(node)
-        kind = "and_" if type(node.op) is ast.And else "or_"
-        return runtime(kind, *(thunk(self.visit(v)) for v in node.values))
-
-    def visit_UnaryOp(self, node):
-        if type(node.op) is ast.Not:
-            return runtime("not_", self.test(node.operand))
-        return self.generic_visit(node)
-
-    def visit_Compare(self, node):
-        ops = [_OPERATORS[type(op).__name__] for op in node.ops]
-        if len(ops) == 1:
-            if ops[0] in ("<", "<=", ">", ">=", "==", "!="):
-                return self.generic_visit(node)
-            return runtime("compare", const(ops[0]), self.visit(node.left), self.visit(node.comparators[0]))
-        if any(map(_binds_inside, node.comparators)):
-            return self.generic_visit(node)
-        rest = [thunk(self.visit(c)) for c in node.comparators]
-        return runtime("chain", const(tuple(ops)), self.visit(node.left), *rest)
-
-    def visit_BinOp(self, node):
-        if type(node.op) is ast.Mod and (
-            type(node.left) is ast.JoinedStr or (type(node.left) is ast.Constant and type(node.left.value) is str)
-        ):
-            return runtime("percent", self.visit(node.left), self.visit(node.right))
-        return self.generic_visit(node)
-
-    def visit_FormattedValue(self, node):
-        spec = node.format_spec
-        text = runtime(
-            "format",
-            self.visit(node.value),
-            const(node.conversion),
-            self.visit(spec) if spec is not None else const(""),
-        )
-        return ast.copy_location(ast.FormattedValue(text, -1, None), node)
-
-    def visit_Lambda(self, node):
-        self.defaults(node.args)
-        return Function(self.names, self).lambda_(node)
-
-    def visit_NamedExpr(self, node):
-        node.value = self.visit(node.value)
-        return node
-
-    def display(self, node):
-        return runtime("born", self.generic_visit(node))
-
-    def visit_List(self, node):
-        return self.display(node) if type(node.ctx) is ast.Load else self.generic_visit(node)
-
-    visit_Dict = visit_Set = display
-
-    def comprehend(self, node):
-        before = self.comprehension
-        node.generators[0].iter = self.visit(node.generators[0].iter)  # evaluated outside
-        self.comprehension = before | {n.id for g in node.generators for n in ast.walk(g.target) if type(n) is ast.Name}
-        for i, g in enumerate(node.generators):
-            if i:
-                g.iter = self.visit(g.iter)
-            g.ifs = [self.test(e) for e in g.ifs]
-        for field in ("elt", "key", "value"):
-            if hasattr(node, field):
-                setattr(node, field, self.visit(getattr(node, field)))
-        self.comprehension = before
-        return node
-
-    visit_GeneratorExp = comprehend
-
-    def visit_ListComp(self, node):
-        return runtime("born", self.comprehend(node))
-
-    visit_SetComp = visit_DictComp = visit_ListComp
-
-    def visit_Await(self, node):
-        return self.generic_visit(node)
-
 
 def _own(s):
     """The nodes of a statement, nested functions not entered."""
@@ -793,22 +556,3 @@ def _leaves(t):
     if type(t) in (ast.Tuple, ast.List):
         return [x for e in t.elts for x in _leaves(e)]
     return _leaves(t.value) if type(t) is ast.Starred else [t]
-
-
-def _is_plain_test(e):
-    """Whether a test surely asks nothing of a value: constants, `is None`, isinstance, callable."""
-    kind = type(e)
-    if kind is ast.Constant:
-        return True
-    if kind is ast.Compare:
-        return all(type(op) in (ast.Is, ast.IsNot) for op in e.ops)
-    if kind is ast.Call and type(e.func) is ast.Name:
-        return e.func.id in ("isinstance", "callable", "hasattr", "issubclass")
-    if kind is ast.UnaryOp and type(e.op) is ast.Not:
-        return _is_plain_test(e.operand)
-    if kind is ast.BoolOp:
-        return all(map(_is_plain_test, e.values))
-    return False
-
-
-__all__ = ["COMPREHENSIONS", "Function", "Names", "RUNTIME"]

@@ -1,0 +1,110 @@
+"""NumPy's functions where our tables are silent, or where NumPy would lose a tensor: in lists, in buffers, in callbacks."""
+
+import functools
+
+import numpy as np
+
+from ...core.tensor import FUNCTIONS, is_tensor
+from .calls import CALLS, calls, nested, wrapped
+from .merge import Gap, use
+from .outside import joined
+
+
+def resolve(f):
+    from .names import resolve
+
+    return resolve(f)
+
+
+def _ours(f):
+    """An array function that takes nested lists of tensors."""
+    g = FUNCTIONS.get(f)
+
+    def call(*args, **kwargs):
+        x = args[0] if args else kwargs.get("object")
+        if type(x) is list and len(args) == 1 and not kwargs:
+            y = joined(x)
+            if y is not None:
+                return y
+        if is_tensor(x) or (type(x) in (list, tuple) and nested(x)):
+            return g(*args, **kwargs)
+        if type(x) is list and x and type(x[0]) is Gap:
+            use(x[0])
+        return wrapped(f(*args, **kwargs))
+
+    return call
+
+
+for _f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.stack):
+    if _f in FUNCTIONS:
+        CALLS[_f] = _ours(_f)
+
+
+@calls(np.full)
+def _full(shape, fill_value, dtype=None, **kwargs):
+    if not is_tensor(fill_value):
+        return wrapped(np.full(shape, fill_value, dtype, **kwargs))
+    y = np.broadcast_to(fill_value, shape) * 1
+    return y if dtype is None else np.astype(y, np.dtype(dtype))
+
+
+@calls(np.copyto)
+def _copyto(dst, src, casting="same_kind", where=True):
+    if is_tensor(dst) or is_tensor(src):
+        dst[...] = src if where is True else np.where(where, src, dst)
+    else:
+        np.copyto(dst, src, casting, where)
+
+
+@calls(np.fill_diagonal)
+def _fill_diagonal(a, val, wrap=False):
+    if not is_tensor(a) or wrap or a.ndim != 2:
+        np.fill_diagonal(a, val, wrap)
+        return
+    i = np.arange(min(a.shape))
+    a[i, i] = val
+
+
+@calls(np.put)
+def _put(a, ind, v, mode="raise"):
+    if is_tensor(a):
+        a.reshape(-1)[ind] = v
+    else:
+        np.put(a, ind, v, mode)
+
+
+@calls(np.fromiter)
+def _fromiter(xs, dtype, count=-1, **kwargs):
+    xs = list(xs)[: None if count < 0 else count]
+    if any(map(is_tensor, xs)):
+        return FUNCTIONS[np.array](xs)
+    return wrapped(np.fromiter(xs, dtype, **kwargs))
+
+
+@calls(np.vectorize)
+def _vectorize(f, *args, **kwargs):
+    v = np.vectorize(f, *args, **kwargs)
+    return functools.partial(vectorized, v)
+
+
+def vectorized(v, *args, **kwargs):
+    if not any(map(is_tensor, args)) or kwargs or v.signature:
+        return wrapped(v(*args, **kwargs))
+    f = resolve(v.pyfunc)
+    row = np.broadcast_arrays(*args) if len(args) > 1 else args
+    shape = row[0].shape
+    flat = [np.reshape(a, -1) for a in row]
+    ys = [f(*[a[i] for a in flat]) for i in range(flat[0].shape[0])]
+    if type(ys[0]) is tuple:
+        return tuple(np.reshape(np.stack(column), shape) for column in zip(*ys, strict=True))
+    return np.reshape(np.stack(ys), shape)
+
+
+@calls(np.float64)
+def _float64(x=0.0):
+    return CALLS[float](x) if is_tensor(x) else np.float64(x)
+
+
+@calls(np.isscalar)
+def _isscalar(x):
+    return not x.shape if is_tensor(x) else np.isscalar(x)

@@ -1,0 +1,133 @@
+"""Texts with values that are not known yet: exceptions, assertions and prints inside what is staged."""
+
+from contextvars import ContextVar
+
+import numpy as np
+
+from ...core.tensor import is_tensor, peek
+from ...core.types import typeof
+from ...primitives.checks import Hole, check_op, fill, hole, show_op
+from ..fence import refuse
+from .frames import FRAMES, emit
+from .merge import Gap, use
+from .outside import recorder
+from .truth import not_, truth
+
+
+class Collect:
+    """While it is in force, formatting an unknown value leaves a hole, and keeps the value."""
+
+    def __init__(self):
+        self.values: list = []
+
+    def hole(self, x, conversion, spec):
+        self.values.append(x)
+        return hole(len(self.values) - 1, conversion, spec)
+
+    def place(self, x):
+        if is_tensor(x) and not peek(x)[0]:
+            self.values.append(x)
+            return Hole(len(self.values) - 1, typeof(x))
+        return x
+
+
+collecting: ContextVar = ContextVar("adjointcollecting", default=None)
+
+
+def format_(x, conversion=-1, spec=""):
+    """An f-string's `{x!r:spec}`."""
+    if is_tensor(x) and not peek(x)[0]:
+        collect = collecting.get()
+        if collect is None:
+            raise refuse("text", "a text is made of a value that is not known")
+        return collect.hole(x, conversion, spec)
+    if type(x) is Gap:
+        use(x)
+    if conversion != -1:
+        x = {97: ascii, 114: repr, 115: str}[conversion](x)
+    return format(x, spec)
+
+
+class Raiser:
+    """Makes the user's exception from the values that its message needs."""
+
+    def __init__(self, error, places):
+        self.kind, self.places, self.error = type(error), places, error
+
+    def __call__(self, *values):
+        try:
+            return self.kind(*fill(self.places, values))
+        except Exception:
+            return self.error  # its class takes other arguments than it keeps
+
+    def __repr__(self):
+        return f"{self.kind.__name__}{self.places!r}"
+
+
+def raising(thunk):
+    """The exception of a `raise` statement."""
+    collect = Collect()
+    token = collecting.set(collect)
+    try:
+        error = thunk()
+    finally:
+        collecting.reset(token)
+    if isinstance(error, type):
+        error = error()
+    frames = FRAMES.get()
+    if isinstance(error, Exception):
+        places = tuple(map(collect.place, error.args))
+        make_error = Raiser(error, places)
+        if frames:
+            frames[-1].raised.append((error, make_error, collect.values))
+        elif collect.values:
+            return make_error(*collect.values)
+    return error
+
+
+def assert_(t, message):
+    t = truth(t)
+    if t is True:
+        return
+    error = lambda: AssertionError(*(() if message is None else (message(),)))
+    if t is False:
+        raise raising(error)
+    collect = Collect()
+    token = collecting.set(collect)
+    try:
+        e = error()
+    finally:
+        collecting.reset(token)
+    make_error = Raiser(e, tuple(map(collect.place, e.args)))
+    emit(check_op, [not_(t), *collect.values], {"make": make_error})
+
+
+class Printer:
+    """Prints when the values are known."""
+
+    def __init__(self, places, keywords):
+        self.places, self.keywords = places, keywords
+
+    def __call__(self, *values):
+        print(*fill(self.places, values), **self.keywords)
+
+
+def print_(args, **keywords):
+    """Python's print of what a thunk gives; inside what is staged, an op."""
+    collect = Collect()
+    if callable(args):
+        token = collecting.set(collect)
+        try:
+            args = args()
+        finally:
+            collecting.reset(token)
+    places = tuple(map(collect.place, args))
+    told = recorder.get()
+    if not collect.values and not FRAMES.get() and told is None:
+        print(*args, **keywords)
+        return
+    show = Printer(places, keywords)
+    if FRAMES.get() or collect.values:
+        emit(show_op, [np.True_, *collect.values], {"show": show})
+    else:
+        told.effect(show_op, [np.True_], {"show": show})

@@ -1,0 +1,102 @@
+"""The truth of values that may not be known: `not`, `and` and `or` chains, of which only the truth is asked."""
+
+import numpy as np
+
+from ...core.errors import ShapeError, where
+from ...core.tensor import is_tensor, peek
+from ...core.types import typeof
+from .frames import Frame
+from .merge import Gap, read, use
+
+
+def truth(x):
+    """True or False where the truth of x is known, else x itself, without axes."""
+    kind = type(x)
+    if kind is bool:
+        return x
+    if is_tensor(x):
+        known, value = peek(x)
+        if known:
+            return bool(value)
+        shape = x.shape
+        if shape != ():
+            if x.size != 1:
+                raise ShapeError(
+                    f"the truth of an array with more than one element is ambiguous{where()}: it has shape {shape}; use .any() or .all()"
+                )
+            x = np.reshape(x, ())
+        return x
+    if kind is Gap:
+        use(x)
+    if kind is list and x and type(x[0]) is Gap:
+        use(x[0])
+    return bool(x)
+
+
+def flag(x):
+    """A captured scalar as a boolean one."""
+    return x if typeof(x).dtype.kind == "b" else np.not_equal(x, 0)
+
+
+def not_(x):
+    t = truth(x)
+    return (not t) if type(t) is bool else np.logical_not(t)
+
+
+def both(*thunks):
+    """The truth of a `and` chain."""
+    return chain(thunks, True)
+
+
+def either(*thunks):
+    """The truth of an `or` chain."""
+    return chain(thunks, False)
+
+
+def chain(thunks, stop_unless):
+    t = stop_unless
+    for i, f in enumerate(thunks):
+        t = truth(f())
+        if type(t) is bool:
+            if t is not stop_unless:
+                return t
+            continue
+        rest = thunks[i + 1 :]
+        if not rest:
+            return flag(t)
+        return _lazily(flag(t), rest, stop_unless)
+    return t
+
+
+def _lazily(t, thunks, is_and):
+    """t and the thunks, or t or the thunks, where t is not known: all are computed where that is harmless."""
+    from . import staged
+
+    rest = lambda: chain(thunks, is_and)
+    cells = staged.cells_of(*thunks)
+    frame = Frame()
+    with frame:
+        frame.enter_all([read(c) for c in cells.values()])
+        y = rest()
+        operand = frame.operand(y) if is_tensor(y) else None
+        changed = frame.written() or frame.places
+    if operand is None and not frame.trace.lines:
+        return t if y is is_and else y
+    if not changed and all(map(_harmless, frame.trace.lines)):
+        if operand is None:
+            return t if y is is_and else y
+        graph, hidden = staged.graph_of(frame, [], [operand], "rest")
+        (y,) = graph.run(*map(staged.outside, hidden))
+        return (np.logical_and if is_and else np.logical_or)(t, y)
+    known = lambda: is_and is False
+    return staged.stage_if(t, rest if is_and else known, known if is_and else rest, cells, ((), (), (), ()))
+
+
+_HARMLESS = ("elementwise", "linear", "bilinear", "nondiff", "reduce")
+
+
+def _harmless(line):
+    """Whether a line may run though the program would not have come to it."""
+    if line.effect or line.op.kind not in _HARMLESS:
+        return False
+    return line.op.name != "getitem" or len(line.args) == 1

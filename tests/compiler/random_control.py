@@ -1,0 +1,144 @@
+"""Random programs with nested if, while, for, break, continue, return and else, whose branches really differ."""
+
+import linecache
+import random
+
+
+class Writer:
+    """Writes one function of x and y; every loop ends by a count, every name is bound before it is read."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.names = ["x", "y"]
+        self.lines = []
+        self.loops = 0
+
+    def number(self):
+        return repr(round(self.random.uniform(-2, 2), 2))
+
+    def value(self, depth=2):
+        r = self.random.random()
+        if depth == 0 or r < 0.4:
+            return self.random.choice(self.names) if r < 0.3 else self.number()
+        a, b = self.value(depth - 1), self.value(depth - 1)
+        kind = self.random.randrange(7)
+        if kind < 3:
+            return f"({a} {'+-*'[kind]} {b})"
+        if kind == 3:
+            return f"np.sin({a})"
+        if kind == 4:
+            return f"({a} if {self.test(1)} else {b})"
+        if kind == 5:
+            return f"{self.random.choice(['min', 'max'])}({a}, {b})"
+        return f"abs({a})"
+
+    def test(self, depth=2):
+        r = self.random.random()
+        if depth == 0 or r < 0.6:
+            return f"{self.value(1)} {self.random.choice(['<', '>', '<=', '>='])} {self.value(1)}"
+        if r < 0.7:
+            return f"not ({self.test(depth - 1)})"
+        if r < 0.8:
+            return f"{self.number()} < {self.value(1)} < {self.value(1)}"
+        return f"({self.test(depth - 1)}) {self.random.choice(['and', 'or'])} ({self.test(depth - 1)})"
+
+    def put(self, indent, text):
+        self.lines.append("    " * indent + text)
+
+    def assign(self, indent):
+        r = self.random.random()
+        new = f"v{len(self.names)}"
+        if r < 0.25:
+            self.put(indent, f"{new} = np.tanh({self.value()})")
+            self.names.append(new)
+        elif r < 0.4:
+            a, b = self.random.choice(self.names), self.random.choice(self.names)
+            if a != b:
+                self.put(indent, f"{a}, {b} = {b}, np.tanh({self.value()})")
+            else:
+                self.put(indent, f"{a} = {a} * 0.5")
+        elif r < 0.55:
+            self.put(indent, f"{self.random.choice(self.names)} -= 0.3 * np.cos({self.value()})")
+        elif r < 0.7:
+            self.put(indent, f"buf[{self.random.randrange(3)}] = np.tanh({self.value()})")
+        elif r < 0.8:
+            self.put(indent, f"{self.random.choice(self.names)} = buf[{self.random.randrange(3)}] + {self.value(1)}")
+        else:
+            self.put(indent, f"{self.random.choice(self.names)} = np.tanh({self.value()})")
+
+    def block(self, indent, depth, loop, count=None):
+        """Names bound in here may not be bound behind it."""
+        before = list(self.names)
+        for _ in range(count or self.random.randrange(1, 4)):
+            self.statement(indent, depth, loop)
+        self.names = before
+
+    def statement(self, indent, depth, loop):
+        r = self.random.random()
+        if depth == 0 or r < 0.35:
+            self.assign(indent)
+        elif r < 0.65:
+            self.put(indent, f"if {self.test()}:")
+            self.block(indent + 1, depth - 1, loop)
+            if self.random.random() < 0.5:
+                self.jump(indent + 1, loop)
+            if self.random.random() < 0.25:
+                self.put(indent, f"elif {self.test()}:")
+                self.block(indent + 1, depth - 1, loop)
+            if self.random.random() < 0.5:
+                self.put(indent, "else:")
+                self.block(indent + 1, depth - 1, loop)
+                if self.random.random() < 0.3:
+                    self.jump(indent + 1, loop)
+        elif r < 0.8:
+            n = self.loops = self.loops + 1
+            self.put(indent, f"k{n} = 0")
+            self.put(indent, f"while k{n} < {self.random.choice([3, 6, 14])} and ({self.test(1)}):")
+            self.put(indent + 1, f"k{n} += 1")
+            self.block(indent + 1, depth - 1, True)
+            self.orelse(indent, depth, loop)
+        else:
+            n = self.loops = self.loops + 1
+            kind = self.random.randrange(3)
+            if kind == 0:
+                self.put(indent, f"for i{n} in range({self.random.choice([2, 4, 12])}):")
+            elif kind == 1:
+                self.put(indent, f"for i{n}, w{n} in enumerate([{self.value(0)}, {self.value(0)}, {self.value(0)}]):")
+            else:
+                self.put(indent, f"for i{n} in reversed(range({self.random.choice([3, 11])})):")
+            self.names.append(f"i{n}" if kind != 1 else f"w{n}")
+            self.readonly = None
+            self.put(indent + 1, f"{self.random.choice(['x', 'y'])} = np.tanh({self.value()} + 0.1 * i{n})")
+            self.names.pop()
+            self.block(indent + 1, depth - 1, True)
+            self.orelse(indent, depth, loop)
+
+    def orelse(self, indent, depth, loop):
+        if self.random.random() < 0.3:
+            self.put(indent, "else:")
+            self.block(indent + 1, depth - 1, loop, 1)
+
+    def jump(self, indent, loop):
+        kinds = ["return"] + (["break", "continue"] * 2 if loop else [])
+        kind = self.random.choice(kinds)
+        self.put(indent, kind if kind != "return" else f"return {self.value(1)} + {self.value(1)} * x")
+
+    def function(self):
+        self.put(0, "def f(x, y):")
+        self.put(1, "buf = np.array([x, y, x * y])")
+        for _ in range(self.random.randrange(2, 5)):
+            self.statement(1, 3, False)
+        self.put(1, f"return {self.value()} + {self.value()} * x + buf[0] * buf[1] - buf[2]")
+        return "\n".join(self.lines) + "\n"
+
+
+def program(seed):
+    """(f, its text) of a random program."""
+    import numpy as np
+
+    text = Writer(seed).function()
+    name = f"<random program {seed}>.py"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    scope = {"np": np}
+    exec(compile(text, name, "exec"), scope)
+    return scope["f"], text
