@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...core.config import config
 from ...traces.graph import Graph
+from .chains import chains
 from .cse import cse
 from .dce import dce
 from .expand import expand
@@ -29,6 +30,7 @@ PASSES = (
     ("simplify", simplify, 1),
     ("dead code", dce, 1),
     ("loops", loops, 1),
+    ("chains of products", chains, 2),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),

@@ -15,7 +15,7 @@ from .rewrite import constant, fit, number
 
 _op = OPS.__getitem__
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = map(_op, ("add", "subtract", "multiply", "divide", "negative"))
-WHERE, EQUAL, NOT_EQUAL, NOT = map(_op, ("where", "equal", "not_equal", "logical_not"))
+WHERE, EQUAL, NOT_EQUAL, NOT, ISINF = map(_op, ("where", "equal", "not_equal", "logical_not", "isinf"))
 STRONG, ASTYPE, SCATTER = map(_op, ("strong_mul", "astype", "scatter"))
 
 
@@ -175,8 +175,22 @@ def divide(b, line):
 def strong_mul(b, line):
     """A product in which 0 * inf is 0 is a plain one where there is no 0 on the left, or no infinity on the right."""
     g, p = line.args
-    plain = config.ieee or (type(p) is Const and _all(b, p, np.isfinite)) or (type(g) is Const and _all(b, g, np.bool_))
-    return b.apply(MULTIPLY, [g, p]) if plain or never_special(b, p) else None
+    plain = config.ieee or (type(g) is Const and _all(b, g, np.bool_))
+    if plain or never_special(b, p):
+        return b.apply(MULTIPLY, [g, p])
+    made = b.made_by(g, WHERE)
+    if made is None or line.out.type.weak:
+        return None
+    # where nothing was chosen, nothing comes of it: (a where c, else 0) p is (a p where c, else 0)
+    c, *sides = made.args
+    for i, x in enumerate(sides):
+        if _zero(constant(b, sides[1 - i]), False) and (type(x) is Const or b.once(g)) and x.type.dtype == g.type.dtype:
+            x = number(x.value, x.type) if type(x) is Const and x.type.weak else x
+            product = b.apply(STRONG, [x, p])
+            sides = [number(0, product.type)] * 2
+            sides[i] = product
+            return b.apply(WHERE, [c, *sides])
+    return None
 
 
 def _all(b, c, test):
@@ -341,7 +355,15 @@ def logical_not(b, line):
 
 
 def conjunction(b, line):
-    """Of truth values: with True or with itself the other one; with False, False."""
+    """Of truth values: with True or with itself the other one; with False, False. What is a finite number is not inf."""
+    for x, y in both_ways(line):
+        e, inf = b.made_by(x, EQUAL), b.made_by(y, ISINF)
+        if e is None or inf is None:
+            continue
+        for u, v in both_ways(e):
+            c = constant(b, v)
+            if u is inf.args[0] and c is not None and np.isfinite(c):
+                return fit(b, number(False, line.out.type), line.out.type)
     return _logic(b, line, True)
 
 

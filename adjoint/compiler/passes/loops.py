@@ -219,7 +219,8 @@ def _scan(b, line):
     short: dict = {}
     for i in range(n, n + m):
         v, a = graph.inputs[i], args[i]
-        one = None if length is None else _same_each_step(b, a)
+        plain = length is not None and type(v.type) is Array and not v.type.weak
+        one = _same_each_step(b, a) if plain else None
         if one is not None:
             short[v] = one
         elif _key(a) in first:

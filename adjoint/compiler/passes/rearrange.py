@@ -158,6 +158,14 @@ def _few(line):
     return math.prod(shape) > 0 and all(shape[a] == 1 for a in line.params["axes"])
 
 
+def without_kept_axes(b, line):
+    """A reduction that keeps its axes is one that does not, reshaped: then it may be found twice, and the axes vanish."""
+    p = line.params
+    if not p.get("keepdims") or not p["axes"]:
+        return None
+    return b.apply(RESHAPE, [b.apply(line.op, line.args, {**p, "keepdims": False})], {"shape": line.out.type.shape})
+
+
 # Indexing
 
 
@@ -171,6 +179,8 @@ def getitem(b, line):
     plain = _slices(index, x.type.ndim)
     if plain is not None and all(_whole(i, n) for i, n in zip(plain, x.type.shape, strict=False)):
         return unchanged(b, line)
+    if _only_ones(index, x.type.shape):
+        return _reshaped(b, x, t)
     made = b.made_by(x, STACK)
     if made is not None and made.params["axis"] == -x.type.ndim and index and type(index[0]) is int:
         return _rest(b, made.args[index[0]], index[1:], t)
@@ -192,6 +202,23 @@ def _slices(index, ndim):
     for i in index:
         out += [slice(None)] * missing if i is Ellipsis else [i]
     return out
+
+
+def _only_ones(index, shape):
+    """Whether an index adds and takes axes of length 1 alone, beside whole ones."""
+    axis = 0
+    after = sum(i is not None and i is not Ellipsis for i in index)
+    for i in index:
+        if i is None:
+            continue
+        if i is Ellipsis:
+            axis = len(shape) - after
+            continue
+        after -= 1
+        if not (shape[axis] == 1 if type(i) is int else _whole(i, shape[axis])):
+            return False
+        axis += 1
+    return True
 
 
 def _whole(i, n):
@@ -270,8 +297,10 @@ RULES = {
     "concatenate": [concatenate],
     "stack": [stack],
     "getitem": [getitem, repeated],
-    "sum": [short_sum],
-    "prod": [short_choice],
-    "max": [short_choice],
-    "min": [short_choice],
+    "sum": [short_sum, without_kept_axes],
+    "prod": [short_choice, without_kept_axes],
+    "max": [short_choice, without_kept_axes],
+    "min": [short_choice, without_kept_axes],
+    "all": [without_kept_axes],
+    "any": [without_kept_axes],
 }
