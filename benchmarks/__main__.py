@@ -9,7 +9,7 @@ from .harness import Bench
 
 # One a question. Each has WORKLOADS: {name: function(bench)}, or PROGRAMS, files of benchmarks/programs/ that
 # end in one common table.
-FILES = ["eager", "start", "memory", "compiled", "control", "gradbench"]
+FILES = ["eager", "numpy", "start", "memory", "compiled", "control", "gradbench"]
 
 
 def main(argv):

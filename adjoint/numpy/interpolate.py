@@ -1,5 +1,7 @@
 """Functions of samples on a line: interp, unwrap, sliding windows. Compositions: they have no rules of their own."""
 
+import math
+
 import numpy as np
 
 from ..core.op import is_plain
@@ -41,14 +43,20 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     else:
         i = np.clip(np.searchsorted(xp, x, "right") - 1, 0, n - 2)
         x0, f0 = take(xp, i), take(fp, i)
-        y = (take(fp, i + 1) - f0) / (take(xp, i + 1) - x0) * (x - x0) + f0
+        if n <= math.prod(shape_of(x)):  # as NumPy does: the slopes first
+            slope = take((fp[1:] - fp[:-1]) / (xp[1:] - xp[:-1]), i)
+        else:
+            slope = (take(fp, i + 1) - f0) / (take(xp, i + 1) - x0)
+        y = slope * (x - x0) + f0
     return np.where(np.less(x, xp[0]), left, np.where(np.greater(x, xp[-1]), right, y))
 
 
 def _wide(x):
     kind = typeof(x).dtype
-    return x if kind.itemsize >= 8 and kind.kind in "fc" else np.astype(
-        x if is_tensor(x) else np.asarray(x), np.complex128 if kind.kind == "c" else np.float64
+    return (
+        x
+        if kind.itemsize >= 8 and kind.kind in "fc"
+        else np.astype(x if is_tensor(x) else np.asarray(x), np.complex128 if kind.kind == "c" else np.float64)
     )
 
 

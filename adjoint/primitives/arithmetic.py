@@ -9,7 +9,19 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.tensor import Flat, Tensor, concrete, update
 from ..core.types import typeof
-from .kinds import as_array, elementwise, general, implements, linear, no_out, strong_mul, weakly, zero_of
+from .kinds import (
+    as_array,
+    elementwise,
+    general,
+    implements,
+    linear,
+    no_out,
+    regular,
+    select,
+    strong_mul,
+    weakly,
+    zero_of,
+)  # fmt: skip
 
 add = elementwise("add", operator.add, 1, 1, ufunc=np.add, wrap_scalars=True)
 subtract = elementwise("subtract", operator.sub, 1, -1, ufunc=np.subtract, wrap_scalars=True)
@@ -47,12 +59,29 @@ def _power_by_exponent(y, a, b):
     return np.where(zero, np.where(np.greater(b, 0), y, -np.inf), y * weakly(np.log, a))
 
 
-power = elementwise("power", _power, _power_by_base, _power_by_exponent, ufunc=np.power, domain=((0.5, 2), (-2, 2)))
+def _power_back_base(g, node):
+    y, a, b = node[3:6]
+    if type(y) is np.ndarray and type(b) is np.ndarray and regular(y) and regular(a):
+        return g * (y * b / a)  # no second power, where y was kept for the exponent's sake
+    return g * _power_by_base(y, a, b)
+
+
+def _power_back_exponent(g, node):
+    y, a, b = node[3:6]
+    return g * (y * np.log(a)) if regular(a) else g * _power_by_exponent(y, a, b)
+
+
+power = elementwise("power", _power, _power_by_base, _power_by_exponent, ufunc=np.power, domain=((0.5, 2), (-2, 2)),
+                    pulls=(_power_back_base, _power_back_exponent))  # fmt: skip
 
 
 def _tie(g, a, b):
     # ties share equally; the choice selects g, so that an infinite g does not become 0 * inf
-    return np.where(a > b, g, np.where(a == b, g * 0.5, 0))
+    r = select(a > b, g)
+    equal = a == b
+    if type(equal) is np.ndarray and not equal.any():
+        return r
+    return np.where(equal, g * 0.5, r)
 
 
 maximum = elementwise("maximum", np.maximum, lambda g, _y, a, b: _tie(g, a, b), lambda g, _y, a, b: _tie(g, b, a))
@@ -158,8 +187,8 @@ _where = elementwise(
     "where",
     np.where,
     None,
-    lambda g, _y, c, _a, _b: np.where(c, g, 0),
-    lambda g, _y, c, _a, _b: np.where(c, 0, g),
+    lambda g, _y, c, _a, _b: select(c, g),
+    lambda g, _y, c, _a, _b: select(np.logical_not(c), g),
     sample=lambda rng: [
         ((rng.normal(size=3) > 0, rng.normal(size=3), rng.normal(size=3)), {}),
         ((rng.normal(size=(2, 1)) > 0, rng.normal(size=3), rng.normal()), {}),
@@ -180,9 +209,9 @@ def where(condition, x=None, y=None, /):
 _clip = elementwise(
     "clip",
     np.clip,
-    lambda g, _y, x, lo, hi: np.where((x >= lo) & (x <= hi), g, 0),
-    lambda g, _y, x, lo, hi: np.where((x < lo) & (lo <= hi), g, 0),
-    lambda g, _y, x, lo, hi: np.where((x > hi) | (lo > hi), g, 0),
+    lambda g, _y, x, lo, hi: select((x >= lo) & (x <= hi), g),
+    lambda g, _y, x, lo, hi: select((x < lo) & (lo <= hi), g),
+    lambda g, _y, x, lo, hi: select((x > hi) | (lo > hi), g),
     domain=((-2, 2), (-1, -0.5), (0.5, 1)),
 )
 

@@ -195,7 +195,8 @@ def _split(subscripts):
 
 def _einsum_eval(*args, subscripts, optimize):
     if not optimize and len(args) > 1 and math.prod([np.size(a) for a in args]) > _LARGE:
-        optimize = math.prod(_extents(_split(subscripts)[0], args).values()) > _LARGE
+        work = math.prod(_extents(_split(subscripts)[0], args).values())
+        optimize = work > _LARGE and work > 4 * sum([np.size(a) for a in args])  # a sum, and not a product by entries
     return np.einsum(subscripts, *args, optimize=optimize)
 
 
@@ -224,7 +225,7 @@ def _einsum_vjp(wants, g, _y, *args, subscripts, optimize):
         others = [conj(a) for j, a in enumerate(args) if j != i]
         rest = [out] + [s for j, s in enumerate(specs) if j != i]
         letters = [c for c in dict.fromkeys(specs[i]) if any(c in s for s in rest)]
-        r = np.einsum(f"{','.join(rest)}->{''.join(letters)}", g, *others, optimize=optimize)
+        r = bind(_einsum, g, *others, subscripts=f"{','.join(rest)}->{''.join(letters)}", optimize=optimize)
         row.append(_fit(r, letters, specs[i], typeof(args[i])))
     return tuple(row)
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.tensor import UFUNCS
 from ..core.types import typeof
 from .activation import sigmoid
-from .kinds import elementwise, zero_of
+from .kinds import elementwise, regular, zero_of
 
 
 def _inverse(x):
@@ -19,7 +19,15 @@ def _inverse(x):
 
 exp = elementwise("exp", np.exp, lambda y, _x: y, pulls=(lambda g, node: g * node[3], None))
 exp2 = elementwise("exp2", np.exp2, lambda y, _x: y * math.log(2.0))
-expm1 = elementwise("expm1", np.expm1, lambda _y, x: np.exp(x))
+
+
+def _expm1_back(g, node):
+    y, x = node[3:5]
+    # exp(x) is y + 1, but where that cancels
+    return g * (y + 1) if type(y) is np.ndarray and y.size and y.min() > -0.5 else g * np.exp(x)
+
+
+expm1 = elementwise("expm1", np.expm1, lambda y, x: np.exp(x), pulls=(_expm1_back, None))
 log = elementwise(
     "log",
     np.log,
@@ -79,10 +87,35 @@ def _over(a, y):
     return np.where(zero, zero_of(y), a / np.where(zero, 1, y))
 
 
-hypot = elementwise("hypot", np.hypot, lambda y, a, _b: _over(a, y), lambda y, _a, b: _over(b, y))
+def _hypot_back(at):
+    def back(g, node):
+        y, a = node[3], node[at]
+        return g * (a / y) if type(a) is np.ndarray and regular(y) else g * _over(a, y)
+
+    return back
+
+
+hypot = elementwise("hypot", np.hypot, lambda y, a, _b: _over(a, y), lambda y, _a, b: _over(b, y),
+                    pulls=(_hypot_back(4), _hypot_back(5)))  # fmt: skip
+
+
+def _arctan2_back(sign):
+    def back(g, node):
+        a, b = node[4:6]
+        if type(a) is np.ndarray and type(b) is np.ndarray:
+            square = a * a + b * b
+            if regular(square):  # nothing over- or underflows
+                return g * (b if sign > 0 else -a) / square
+        h = np.hypot(a, b)
+        return g * _over(_over(b, h), h) if sign > 0 else g * -_over(_over(a, h), h)
+
+    return back
+
+
 # (x/h)/h with h = hypot(x, y): no overflow at 1e200, no underflow at 1e-200
 arctan2 = elementwise("arctan2", np.arctan2, lambda _y, a, b: _over(_over(b, np.hypot(a, b)), np.hypot(a, b)),
-                      lambda _y, a, b: -_over(_over(a, np.hypot(a, b)), np.hypot(a, b)))  # fmt: skip
+                      lambda _y, a, b: -_over(_over(a, np.hypot(a, b)), np.hypot(a, b)),
+                      pulls=(_arctan2_back(1), _arctan2_back(-1)))  # fmt: skip
 
 
 def _share(a, b):
@@ -94,7 +127,18 @@ def _share2(a, b):
     return 1 / (1 + np.exp2(np.where(np.equal(a, b) & np.isinf(a), 0.0, b - a)))
 
 
-logaddexp = elementwise("logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b), lambda _y, a, b: _share(b, a))
+def _share_back(first, second):
+    def back(g, node):
+        d = node[second] - node[first]
+        if type(d) is np.ndarray and d.size and d.max() < 80:  # far from where exp overflows, in float32 too
+            return g / (1 + np.exp(d))
+        return g * _share(node[first], node[second])
+
+    return back
+
+
+logaddexp = elementwise("logaddexp", np.logaddexp, lambda _y, a, b: _share(a, b), lambda _y, a, b: _share(b, a),
+                        pulls=(_share_back(4, 5), _share_back(5, 4)))  # fmt: skip
 logaddexp2 = elementwise("logaddexp2", np.logaddexp2, lambda _y, a, b: _share2(a, b), lambda _y, a, b: _share2(b, a))
 ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None,
                     sample=lambda rng: [((rng.normal(size=3), rng.integers(-3, 3, 3)), {}), ((rng.normal(size=3), 2), {})])  # fmt: skip

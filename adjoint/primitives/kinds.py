@@ -250,6 +250,40 @@ def _strong_mul(g, p):
     return r
 
 
+_BITS: Any = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}
+
+
+def select(mask, g):
+    """g where the mask holds, and exactly 0 elsewhere, even where g is infinite or NaN: np.where(mask, g, 0).
+
+    np.where branches at each entry, which costs seven times a multiplication if the mask is irregular. So of plain arrays the
+    bits are multiplied: by all ones, or by zero.
+    """
+    if (
+        type(g) is np.ndarray
+        and type(mask) is np.ndarray
+        and g.shape == mask.shape
+        and g.size > 64
+        and g.dtype in _BITS
+    ):
+        bits = _BITS[g.dtype]
+        ones = np.negative(mask.view(np.int8)).astype(bits)
+        ones &= g.view(bits)
+        return ones.view(g.dtype)
+    return np.where(mask, g, 0)
+
+
+def regular(x):
+    """Whether all entries of a plain float array are positive normal numbers with all their digits, and finite."""
+    if not isinstance(x, (np.ndarray, np.floating)) or not is_plain(x) or x.dtype not in _BITS or not x.size:
+        return False
+    low, high = _normal[x.dtype]
+    return bool(low < x.min() and x.max() < high)  # a NaN is in neither
+
+
+_normal = {d: (np.finfo(d).tiny / np.finfo(d).eps, np.finfo(d).max) for d in _BITS}
+
+
 def zero_of(x):
     """A zero of this dtype."""
     return typeof(x).dtype.type(0)

@@ -43,8 +43,8 @@ def _raw_norm(a, ord, axes, keepdims):
     if ord == 2:
         if len(axes) == a.ndim and not keepdims:
             return np.linalg.norm(a)
-        s = np.conjugate(a) * a
-        return np.sqrt(np.add.reduce(s.real, axis=axes, keepdims=keepdims))
+        s = (np.conjugate(a) * a).real if a.dtype.kind == "c" else a * a
+        return np.sqrt(np.add.reduce(s, axis=axes, keepdims=keepdims))
     return np.add.reduce(np.abs(a) ** ord, axis=axes, keepdims=keepdims) ** (1 / ord)
 
 

@@ -15,7 +15,19 @@ from ..core.op import shape as shape_of
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Flat, Tensor, is_tensor, peek
 from ..core.types import Array, typeof
 from ..traces import reverse
-from .kinds import as_array, axes_from_end, conj, general, implements, linear, no_out, nondiff, strong_mul
+from .kinds import (
+    as_array,
+    axes_from_end,
+    conj,
+    general,
+    implements,
+    linear,
+    no_out,
+    nondiff,
+    regular,
+    select,
+    strong_mul,
+)  # fmt: skip
 
 _NONE = np._NoValue
 _new = object.__new__
@@ -264,7 +276,10 @@ def _prod_jvp(ts, y, a, axes, keepdims):
     return np.sum(strong_mul(ts[0], _others(a, axes)), axis=axes, keepdims=keepdims)
 
 
-def _prod_vjp(wants, g, _y, a, axes, keepdims):
+def _prod_vjp(wants, g, y, a, axes, keepdims):
+    if is_plain(y, a) and typeof(a).dtype.kind == "f" and regular(np.abs(y)):
+        # no zeros, and nothing under- or overflowed: the product of the others is y / a
+        return (expand(g, shape_of(a), axes, keepdims) * (expand(y, shape_of(a), axes, keepdims) / a),)
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), conj(_others(a, axes))),)
 
 
@@ -316,7 +331,7 @@ def _extremum(name, ufunc, worst):
 
     def vjp(wants, g, y, a, axes, keepdims):
         chosen, n = _chosen(y, a, axes, keepdims)
-        return (np.where(chosen, expand(g / n, shape_of(a), axes, keepdims), 0),)
+        return (select(chosen, spread(g / n, shape_of(a), axes, keepdims)),)
 
     op = general(name, value, jvp, vjp, type=reduces(value), batch=batches(lambda: op), sample=samples())
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.tensor import LAZY
 from .activation import sigmoid
-from .kinds import elementwise, implements, weakly
+from .kinds import elementwise, implements, select, weakly
 
 # sinc and i0 are integrals of cos and exp over an interval, and so are all their derivatives: one op serves every
 # order. The order is an argument without derivative.
@@ -59,7 +59,34 @@ def _sine_quotient(u, k):
 
 sine_quotient = elementwise("sine_quotient", _sine_quotient, lambda _y, u, k: sine_quotient(u, k + 1), None,
                             sample=_orders)  # fmt: skip
-sinc = elementwise("sinc", np.sinc, lambda _y, x: math.pi * sine_quotient(math.pi * x, 1))
+
+
+def _sinc_slope(y, x):
+    """(cos(pi x) - y) / x, and below pi |x| = 1, where that cancels, the series of the quotient's derivative."""
+    u = math.pi * x
+    slope = np.cos(u)
+    slope -= y
+    slope /= x
+    near = np.flatnonzero(np.abs(u) < 1)
+    if near.size:
+        v = u.flat[near]
+        s = v * v
+        p = np.zeros_like(v)
+        for n in range(10, 0, -1):  # sum of (-1)^n 2 n v^(2 n - 1) / (2 n + 1)!
+            p *= s
+            p += (-1) ** n * 2 * n / math.factorial(2 * n + 1)
+        slope.flat[near] = math.pi * v * p
+    return slope
+
+
+def _sinc_back(g, node):
+    y, x = node[3:5]
+    if type(x) is np.ndarray and x.dtype == np.float64:
+        return g * _sinc_slope(y, x)
+    return g * (math.pi * sine_quotient(math.pi * x, 1))
+
+
+sinc = elementwise("sinc", np.sinc, lambda y, x: math.pi * sine_quotient(math.pi * x, 1), pulls=(_sinc_back, None))
 implements(np.sinc)(sinc)
 
 
@@ -97,7 +124,7 @@ implements(np.i0)(i0)
 
 softplus = elementwise("softplus", lambda x: np.logaddexp(x, 0), lambda _y, x: sigmoid(x))
 log_sigmoid = elementwise("log_sigmoid", lambda x: -np.logaddexp(-x, 0), lambda _y, x: sigmoid(-x))
-relu = elementwise("relu", lambda x: np.maximum(x, 0), lambda g, _y, x: np.where(x > 0, g, 0))
+relu = elementwise("relu", lambda x: np.maximum(x, 0), lambda g, _y, x: select(x > 0, g))
 
 
 def _logit(p):
