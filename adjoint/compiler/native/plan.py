@@ -13,6 +13,7 @@ from .storage import is_small
 
 REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip"}
+MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
 
@@ -30,6 +31,11 @@ class Group:
 
 def squeezed(shape):
     return tuple(n for n in shape if n != 1)
+
+
+def has_effect(line):
+    """Whether a line, or a body of it, prints, checks or draws: such lines keep their order."""
+    return line.op.effect or any(getattr(v, "effect", False) for v in line.params.values())
 
 
 class Plan:
@@ -107,7 +113,7 @@ class Plan:
                 self.space[id(out)] = ()
             else:
                 level = max((self.ready(a) for a in line.args), default=0)
-                if line.op.effect or any(getattr(v, "effect", False) for v in line.params.values()):
+                if has_effect(line):
                     level = effects = max(level, effects)
             self.level[id(out)] = level
 
@@ -171,9 +177,53 @@ class Plan:
                 direct.setdefault(level, []).append(line)
         steps: list = []
         for level in sorted({*groups, *direct}):
-            steps += direct.get(level, [])
+            steps += self._reads_first(direct.get(level, []))
             steps += groups.get(level, {}).values()
         return steps
+
+    def _reads_first(self, lines):
+        """The lines of one level, with readers of an array before the line that writes into it, where nothing forbids that.
+
+        Only then can the write be done in place: `g[i] = 0` after `v = g[i]`, however the program put them.
+        """
+        if not any(map(self.writes, lines)):
+            return lines
+        place = {id(line.out): i for i, line in enumerate(lines)}
+        readers: dict = {}
+        for line in lines:
+            for a in line.args:
+                readers.setdefault(id(a), []).append(line)
+        out: list = []
+        done: set = set()
+
+        def needed(line, writer):
+            """What must come first for `line`, itself included, as places; None if it cannot precede the writer."""
+            wanted = {place[id(line.out)]}
+            stack = [line]
+            while stack:
+                now = stack.pop()
+                if now is writer or has_effect(now) or self.writes(now) or len(wanted) > MOVED:
+                    return None
+                for a in now.args:
+                    i = place.get(id(a))
+                    if i is not None and i not in done and i not in wanted:
+                        wanted.add(i)
+                        stack.append(lines[i])
+            return wanted
+
+        for k, line in enumerate(lines):
+            if k in done:
+                continue
+            if self.writes(line):
+                for reader in readers.get(id(line.args[0]), ()):
+                    if reader is not line and place[id(reader.out)] not in done:
+                        first = needed(reader, line)
+                        if first is not None:
+                            out += [lines[i] for i in sorted(first)]
+                            done |= first
+            out.append(line)
+            done.add(k)
+        return out
 
     # Lifetimes
 
