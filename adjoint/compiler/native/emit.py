@@ -187,10 +187,11 @@ class Emitter:
             line = plan.line_of.get(id(v))
             if line is None:
                 return None  # an input
-            if id(v) in plan.in_place or (line.op.name == "reshape" and plan.is_view(line) and type(line.args[0]) is Var):
+            view = plan.is_view(line) and id(v) not in plan.space  # what a loop computes has memory of its own
+            if id(v) in plan.in_place or (line.op.name == "reshape" and view and type(line.args[0]) is Var):
                 v = line.args[0]
             else:
-                return None if plan.is_view(line) else v
+                return None if view else v
 
     # Values
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core.op import OPS, bind
 from ...core.op import shape as shape_of
+from ...core.tensor import is_tensor
 from ...core.types import Array, typeof
 from ...primitives.control import cond
 from .einsum import einsum
@@ -64,7 +65,7 @@ MOST_FACTORS = 8, 4  # of x and of 1 / x: more would be more than a few units in
 @_register(["power"], "fiu")
 def power(x, p):
     """Whole powers by products, of a half and of one and a half by roots; 0.5 ulp a factor, 1 to 2 for the roots."""
-    if not isinstance(p, (int, float, np.integer, np.floating)) or isinstance(p, bool):
+    if is_tensor(p) or not isinstance(p, (int, float, np.integer, np.floating)) or isinstance(p, bool):
         return None
     t = typeof(x)
     if t.dtype.kind == "f" and not isinstance(p, (int, float)) and np.result_type(t.dtype, type(p)) != t.dtype:
