@@ -141,6 +141,8 @@ M = np.arange(12.0).reshape(3, 4)
         (lambda x: np.sin(x) + 0.0, ["sin", "add"]),
         (lambda x: x - -x, ["add"]),
         (lambda x: (-x) * 3.0, ["multiply"]),
+        (lambda x: (-x) * 0.0, ["multiply"]),
+        (lambda x: (-x) * 0, ["negative", "multiply"]),
         (lambda x: abs(-x), ["absolute"]),
         (lambda x: np.equal(-x, 0), ["equal"]),
         (lambda x: np.logical_not(x == 0), ["not_equal"]),
@@ -700,6 +702,20 @@ def test_control_flow(f):
     if "custom" not in f.__name__:
         graph = capture(ad.vmap(grad), *lanes)
         checked(exact, graph, lanes)
+
+
+def test_scan_of_arrays_and_stacks():
+    """Compiled: a scan whose results are arrays and, of a loop inside, stacks."""
+    pytest.importorskip("llvmlite")
+
+    def f(x, y):
+        body = lambda c, r: (np.tanh(ad.while_loop(lambda s: np.sum(s * s) < 3, lambda s: s * 1.7 + y, c + r)), c * r)
+        c, ys = ad.scan(body, y, np.stack([x, x / 2]))
+        return np.sum(c) + np.sum(ys * ys)
+
+    grad = ad.grad(f, argnums=(0, 1))
+    for a, b in zip(ad.jit(grad)(X, Y), grad(X, Y), strict=True):
+        assert np.allclose(a, b, rtol=1e-12, atol=0)
 
 
 # Faults planted, cost, records

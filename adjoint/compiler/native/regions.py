@@ -220,7 +220,10 @@ class Pushed:
         return out
 
     def targets(self, places):
-        return [Mem(p, t.dtype, t.shape) if type(t) is Array and not is_small(t) else None for p, t in zip(places, self.types)]
+        return [
+            Mem(p, t.dtype, t.shape) if type(t) is Array and not is_small(t) else None
+            for p, t in zip(places, self.types)
+        ]
 
     def push(self, emitter, places, values):
         for slot, t, ptr, x in zip(self.slots, self.types, places, values):
@@ -345,13 +348,10 @@ def scan(emitter, line):
     more = [v.type for v in body.outputs[n:]]
     xs = [x if type(x) is StackRef else emitter.mem(x) for x in xs]
     # results: arrays of known length, or stacks; of a scan over a stack they are read backwards or forwards alike
-    arrays = None
-    pushed = None
     outs_type = line.out.type.elems[n:]
-    if stacked or any(type(t) is not Array for t in more):
-        pushed = _Placed(emitter, more, count) if more else None
-    else:
-        arrays = [emitter.scratch(t.dtype, t.shape, keep=True) for t in outs_type]
+    arrays = [emitter.scratch(t.dtype, t.shape, keep=True) if type(t) is Array else None for t in outs_type]
+    stacks = [k for k, a in enumerate(arrays) if a is None]
+    pushed = _Placed(emitter, [more[k] for k in stacks], count) if stacks else None
     poll = code.alloca("i64")
     code.do(f"store i64 {POLL}, ptr {poll}")
     with code.loop(0, count, 1, down=reverse) as i:
@@ -362,24 +362,24 @@ def scan(emitter, line):
         targets = [cell.target() for cell in cells]
         places = []
         for k, t in enumerate(more):
-            if arrays is not None and not is_small(t):
-                a = arrays[k]
+            a = arrays[k]
+            if a is not None and not is_small(t):
                 places.append(Mem(code.at(a.ptr, code.times(i, a.strides[0])), t.dtype, t.shape))
             else:
                 places.append(None)
         inner, outs, tops = body_of(emitter, body, [*now, *step_xs, *constants], [*targets, *places], body.inputs[:n])
         for k, (t, x) in enumerate(zip(more, outs[n:])):
-            if arrays is not None:
-                a = arrays[k]
+            a = arrays[k]
+            if a is not None:
                 put_step(inner, places[k].ptr if places[k] else code.at(a.ptr, code.times(i, a.strides[0])), t, x)
         if pushed is not None:
-            pushed.put(inner, i, outs[n:])
+            pushed.put(inner, i, [outs[n + k] for k in stacks])
         advance(inner, cells, now, targets, outs[:n])
         inner.release()
         restore(emitter, tops)
     emitter.kernel.note(f"scan of {'the steps saved' if stacked else length}: state {_types(body, n)}")
-    ys = arrays if arrays is not None else pushed.results() if pushed else []
-    return [*(cell.get() for cell in cells), *ys]
+    rest = iter(pushed.results() if pushed else ())
+    return [*(cell.get() for cell in cells), *(next(rest) if a is None else a for a in arrays)]
 
 
 def _step(emitter, x, i, t):
@@ -492,8 +492,6 @@ def stack_zeros(emitter, line):
             zero = emitter.broadcast(Reg(zero.value, ()), t.shape)
         placed.put(emitter, i, [zero])
     return placed.results()[0]
-
-
 
 
 @direct("stack_add")

@@ -123,6 +123,8 @@ def subtract(b, line):
 
 # Products
 
+_SIGNED = (int, float, np.float64, np.float32)  # numbers that have a negative; the whole number 0 has none
+
 
 def multiply(b, line):
     t = line.out.type
@@ -135,7 +137,13 @@ def multiply(b, line):
         if c == -1 and _float(x) and t.dtype == x.type.dtype:
             return fit(b, b.apply(NEGATIVE, [x]), t)
         n = b.made_by(x, NEGATIVE)
-        if n is not None and _float(x) and type(y) is Const and type(y.value) in (int, float, np.float64, np.float32):
+        if (
+            n is not None
+            and _float(x)
+            and type(y) is Const
+            and type(y.value) in _SIGNED
+            and (c != 0 or type(c) is not int)
+        ):
             return b.apply(MULTIPLY, [n.args[0], Const(-y.value)])
     return _signs(b, line, MULTIPLY)
 
