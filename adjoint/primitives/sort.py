@@ -38,7 +38,17 @@ def _order(name, f, **defaults):
     return op
 
 
-_argsort = _order("argsort", lambda x, axis: np.argsort(x, axis, kind="stable"))
+def _stable(x, axis):
+    """The places that sort x in a stable order. NumPy's quick order is that too where no two elements are equal."""
+    if x.size > 1000 and x.dtype.kind == "f":
+        places = np.argsort(x, axis)
+        sorted_ = np.moveaxis(x[places] if x.ndim == 1 else np.take_along_axis(x, places, axis), axis, -1)
+        if (sorted_[..., 1:] > sorted_[..., :-1]).all():  # a NaN is greater than nothing
+            return places
+    return np.argsort(x, axis, kind="stable")
+
+
+_argsort = _order("argsort", _stable)
 _argpartition = _order("argpartition", lambda x, axis, kth: np.argpartition(x, kth, axis), kth=1)
 
 

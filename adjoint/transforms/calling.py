@@ -312,7 +312,8 @@ def _has_nan(g):
     if type(g) is np.ndarray:
         if g.dtype.kind == "f" and g.flags.c_contiguous:
             r = g.reshape(-1)
-            s = r.dot(r)
+            # BLAS divides long vectors among its threads, which takes longer than the sum where others use the cores
+            s = r.dot(r) if r.size < 10_000 else np.add.reduce(r)
             return s != s and bool(np.isnan(r).any())
         return bool(np.isnan(g).any())
     if is_tensor(g):  # one transform further out: what it sees

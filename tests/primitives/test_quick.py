@@ -101,3 +101,31 @@ def test_regular():
     for x in (np.array([1.0, 0.0]), np.array([1.0, np.inf]), np.array([np.nan, 1.0]), np.array([1.0, 1e-310]),
               np.array([-1.0]), np.array([]), np.float64(np.nan), 1.0, np.array([1 + 1j]), np.float32([1e-37])):  # fmt: skip
         assert not regular(x)
+
+
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_the_quick_order_is_the_stable_one(axis):
+    rng = np.random.default_rng(0)
+    for x in (
+        rng.normal(size=(60, 40)),
+        np.round(rng.normal(size=(60, 40)), 1),
+        np.full((60, 40), np.nan),
+        np.zeros((60, 40)),
+    ):
+        x.flat[5:9] = np.nan
+        got = ad.jvp(lambda x: np.argsort(x, axis=axis), (x,), (x,))[0]
+        assert np.array_equal(got, np.argsort(x, axis=axis, kind="stable"))
+        assert np.array_equal(
+            ad.jvp(lambda x: np.argsort(x), (np.sort(x.ravel()),), (x.ravel(),))[0], np.arange(x.size)
+        )
+
+
+@pytest.mark.parametrize("n", [100, 9_999, 10_000, 100_000])
+def test_a_nan_is_found_among_many(n):
+    x = np.ones(n)
+    x[n // 2] = 0.0
+    g = ad.grad(lambda x: np.where(x > 0, np.sqrt(x), 0.0).sum())(x)
+    assert g[n // 2] == 0.0 and np.isfinite(g).all()
+    x[:2] = 1e-320, 0.0  # infinities of both signs are no NaN
+    h = ad.grad(lambda x: np.sum(np.sqrt(x) * np.where(np.arange(n) == 0, -1e200, 1.0)))(x)
+    assert h[0] == -np.inf and h[1] == np.inf
