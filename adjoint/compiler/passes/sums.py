@@ -82,10 +82,10 @@ def box_of(index, shape, have):
 
 def _start(b):
     def step(line):
-        if line.op is _ADD:
-            terms = _terms(b, line)
-            if len(terms) > 1 and any(b.made_by(t, _SCATTER, _PAD) for t in terms):
-                value = _joined(b, terms, line.out.type)
+        if line.op is _ADD and all(_like(a.type, line.out.type) for a in line.args):
+            dense, boxes, few = _terms(b, line)
+            if boxes or few:
+                value = _joined(b, dense, boxes, few, line.out.type)
                 if value is not None:
                     return value
         return b.append(line)
@@ -93,47 +93,52 @@ def _start(b):
     return step
 
 
+def _like(a, t):
+    return a.shape == t.shape and a.dtype == t.dtype
+
+
 def _terms(b, line):
-    """What a tree of additions adds, as far as nobody else reads its parts."""
-    out: list = []
-    stack = list(reversed(line.args))
+    """What an addition adds, taken apart as far as nobody else reads its parts: arrays, (part, its box), (part, where)."""
     t = line.out.type
+    dense: list = []
+    boxes: list = []
+    few: list = []
+    stack = list(reversed(line.args))
     while stack:
         a = stack.pop()
-        inner = b.made_by(a, _ADD)
-        if inner is not None and b.once(a) and inner.out.type == t and _like(inner, t):
-            stack += reversed(inner.args)
+        made = b.made_by(a, _ADD, _SCATTER, _PAD, scatter_sum, index_add) if b.once(a) else None
+        if made is None or not _like(a.type, t):
+            dense.append(a)
+        elif made.op is _ADD:
+            if all(_like(x.type, t) for x in made.args):
+                stack += reversed(made.args)
+            else:
+                dense.append(a)
+        elif made.op is scatter_sum:
+            for x, box in zip(made.args, made.params["boxes"]):
+                if box is None:
+                    stack.append(x)
+                else:
+                    boxes.append((x, box))
+        elif made.op is index_add:
+            x, v, *arrays = made.args
+            stack.append(x)
+            few.append((v, arrays, made.params["index"]))
+        elif made.op is _PAD:
+            (x,) = made.args
+            boxes.append((x, tuple((w, w + n) for (w, _), n in zip(made.params["width"], x.type.shape))))
         else:
-            out.append(a)
-    return out if _like(line, t) else []
+            x, *arrays = made.args
+            index = made.params["index"]
+            box = None if arrays else box_of(index, t.shape, x.type.shape)
+            if box is not None and 2 * x.type.size >= t.size:
+                boxes.append((x, box))
+            else:
+                few.append((x, arrays, index))
+    return dense, boxes, few
 
 
-def _like(line, t):
-    return all(a.type.shape == t.shape and a.type.dtype == t.dtype for a in line.args)
-
-
-def _joined(b, terms, t):
-    dense: list = []
-    boxes: list = []  # (v, box)
-    few: list = []  # (v, arrays, index)
-    for term in terms:
-        made = b.made_by(term, _SCATTER, _PAD)
-        if made is None or not b.once(term):
-            dense.append(term)
-            continue
-        v, *arrays = made.args
-        if made.op is _PAD:
-            box = tuple((w, w + n) for (w, _), n in zip(made.params["width"], v.type.shape))
-            boxes.append((v, box))
-            continue
-        index = made.params["index"]
-        box = None if arrays else box_of(index, t.shape, v.type.shape)
-        if box is not None and 2 * v.type.size >= t.size:
-            boxes.append((v, box))
-        else:
-            few.append((v, arrays, index))
-    if len(dense) == len(terms):
-        return None
+def _joined(b, dense, boxes, few, t):
     total = None
     if boxes:
         places = [None] * len(dense) + [box for _, box in boxes]
