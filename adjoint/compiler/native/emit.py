@@ -446,7 +446,8 @@ class Emitter:
             if plan.gathers(line):
                 gathers[id(line.out)] = self._gather(line, nest, inside)
                 continue
-            shape = line.args[0].type.shape if id(line.out) in plan.space and plan.is_reduction(line) else line.out.type.shape
+            own_shape = plan.is_reduction(line) or plan.alias(line)  # it is walked by its argument's axes
+            shape = line.args[0].type.shape if own_shape else line.out.type.shape
             for a in line.args:
                 key = (id(a), squeezed_layout(a.type.shape, shape))
                 if key not in sources and not (type(a) is Var and id(a) in inside):
@@ -493,7 +494,7 @@ class Emitter:
                 if id(out) in gathers:
                     known[id(out)] = gathers[id(out)](get, known, flags[0])
                 elif plan.alias(line):
-                    known[id(out)] = value(line.args[0], shape)
+                    known[id(out)] = value(line.args[0], line.args[0].type.shape)
                 else:
                     known[id(out)] = machine.apply(line.op.name, out.type.dtype, [value(a, shape) for a in line.args], line.params)
             for v, access in stores:
