@@ -258,41 +258,66 @@ def scatter(emitter, line):
 # Sums of scatters
 
 
-BOXES = 128  # pieces up to which a sum of scatters is computed place by place
-
-
 @direct("scatter_sum")
 def scatter_sum(emitter, line):
-    """Each place of the result has some of the terms: cut the result into boxes inside which they are the same."""
+    """The box where all is regular is one vector loop; the frame around it is done element by element."""
     t = line.out.type
-    boxes = line.params["boxes"]
     if t.dtype.kind not in "fiub":
         return None
     whole = tuple((0, n) for n in t.shape)
-    boxes = [whole if box is None else box for box in boxes]
-    cuts = []
+    boxes = [whole if box is None else box for box in line.params["boxes"]]
+    core = []  # on each axis the longest stretch on which the terms that reach into it are the same
     for axis, n in enumerate(t.shape):
         edges = sorted({0, n, *(e for box in boxes for e in box[axis])})
-        cuts.append(list(itertools.pairwise(edges)))
-    pieces = list(itertools.product(*cuts))
+        core.append(max(itertools.pairwise(edges), key=lambda e: e[1] - e[0]) if len(edges) > 1 else (0, n))
     target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
-    if len(pieces) > BOXES:
-        emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
-        for a, box in zip(line.args, boxes):
-            place = part(emitter, target, tuple(slice(*e) for e in box))
-            emitter.accumulate(place, _boxed(emitter.mem(a), box))
-        return target
     terms = [(_boxed(emitter.mem(a), box), box) for a, box in zip(line.args, boxes)]
-    for piece in pieces:
-        if any(a == b for a, b in piece):
-            continue
-        place = part(emitter, target, tuple(slice(*e) for e in piece))
-        here = []
-        for mem, box in terms:
-            if all(lo <= a and b <= hi for (a, b), (lo, hi) in zip(piece, box)):
-                here.append(part(emitter, mem, tuple(slice(a - lo, b - lo) for (a, b), (lo, _) in zip(piece, box))))
-        _sum_into(emitter, place, here)
+    here = []
+    for mem, box in terms:
+        if all(lo <= a and b <= hi for (a, b), (lo, hi) in zip(core, box)):
+            here.append(part(emitter, mem, tuple(slice(a - lo, b - lo) for (a, b), (lo, _) in zip(core, box))))
+    _sum_into(emitter, part(emitter, target, tuple(slice(*e) for e in core)), here)
+    for axis, (lo, hi) in enumerate(core):
+        for stretch in ((0, lo), (hi, t.shape[axis])):
+            if stretch[0] < stretch[1]:
+                _frame(emitter, target, terms, (*core[:axis], stretch, *whole[axis + 1 :]))
     return target
+
+
+def _frame(emitter, target, terms, slab):
+    """The sum at each element of a slab, of the terms whose box it is in. What is outside reads a zero instead."""
+    code, machine = emitter.code, emitter.machine
+    terms = [(m, box) for m, box in terms if all(a < hi and lo < b for (a, b), (lo, hi) in zip(slab, box))]
+    zero = emitter.local(target.dtype, ())
+    code.store(code.constant(0, target.dtype, 1), zero.ptr)
+
+    def element(place):
+        total = code.constant(0, target.dtype, 1)
+        for m, box in terms:
+            inside, offset = None, 0
+            for i, (a, b), (lo, hi), stride in zip(place, slab, box, m.strides):
+                tests = ([f"icmp sge i64 {i}, {lo}"] if a < lo else []) + ([f"icmp slt i64 {i}, {hi}"] if b > hi else [])
+                for test in map(code.emit, tests):
+                    inside = test if inside is None else code.emit(f"and i1 {inside}, {test}")
+                step = code.times(code.emit(f"sub nsw i64 {i}, {lo}"), stride)
+                offset = step if offset == 0 else code.emit(f"add nsw i64 {offset}, {step}")
+            ptr = code.at(m.ptr, offset)
+            if inside is not None:
+                ptr = code.emit(f"select i1 {inside}, ptr {ptr}, ptr {zero.ptr}")
+            total = machine.add(total, machine.cast(code.load(ptr, m.dtype), target.dtype))
+        out = target.ptr
+        for i, stride in zip(place, target.strides):
+            out = code.at(out, code.times(i, stride))
+        code.store(total, out)
+
+    def level(place):
+        if len(place) == len(slab):
+            element(place)
+            return
+        with code.loop(*slab[len(place)]) as i:
+            level([*place, i])
+
+    level([])
 
 
 def _boxed(mem, box):
