@@ -10,6 +10,7 @@ import pytest
 
 import adjoint as ad
 import adjoint.numpy as anp
+from adjoint.primitives.index import index_add
 
 X = np.array([0.3, -1.2, 0.7])
 A = np.random.default_rng(0).normal(size=(3, 4))
@@ -245,3 +246,18 @@ def test_wrong_way_back_is_noticed(monkeypatch):
     monkeypatch.setattr(write._write_both, "back", lambda g, node: (g, g[node[5]] * 1.0))
     with pytest.raises(ad.core.errors.CheckError):
         ad.check_grads(lambda x: swap(anp, x), X, modes=("rev",))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_added_numbers_of_fewer_axes_than_their_index(dtype):
+    """np.add.at of NumPy 2.4 reads beyond such numbers: the results held whatever lay behind them."""
+    i = np.array([[-4, -3, -3, -8], [-7, 2, 1, 5], [3, -8, 5, 3]])
+    v = np.array([1, 2, 3, 4], dtype)
+    want = np.zeros(8, dtype)
+    for row in i:
+        for k, x in zip(row, v):
+            want[k] += x
+    assert np.array_equal(index_add(np.zeros(8, dtype), i, v), want)
+    x = ad.numpy.zeros(8, dtype=dtype)
+    np.add.at(x, i, v)
+    assert np.array_equal(np.asarray(x), want)
