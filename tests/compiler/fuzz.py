@@ -16,6 +16,7 @@ os.environ["ADJOINT_CACHE"] = "0"
 
 import numpy as np
 
+from adjoint.compiler.native import build
 from adjoint.compiler.program import Program as Compiled
 from adjoint.traces.capture import capture
 from adjoint.traces.derive import floats, jvp_graph, whole_vjp
@@ -46,7 +47,10 @@ def check(programs, rng, checks):
 
     graph = capture(together, *inputs).verify()
     smooth = programs[0].smooth
-    want = graph.run(*inputs)
+    try:
+        want = graph.run(*inputs)
+    except ZeroDivisionError:  # of Python's numbers
+        return "", 0.0
     if not any(v.type.weak for v in graph.inputs):  # NumPy makes NumPy's numbers of Python's, which a graph keeps
         for i, (a, b) in enumerate(zip(want, [y for p in programs for y in p.want], strict=True)):
             wrong = guarded.far(a, b, 1e-12) if smooth else guarded.differs(a, b)
@@ -90,14 +94,24 @@ def check(programs, rng, checks):
     return "", compiled.seconds["LLVM"]
 
 
+def quickly(effort):
+    """Let LLVM spend this much; most kernels are compiled with little, which takes a third of the time."""
+    load = build.compile_object
+    build.compile_object = lambda text, _=None: load(text, effort)
+    return load
+
+
 def kernel(number):
     programs, rng = programs_of(number)
+    usual = quickly(build.USUAL if number % 4 == 0 else (0, 0))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             return check(programs, rng, checks=bool(rng.random() < 0.5))
         except Exception as error:
             return f"{type(error).__name__}: {error}", 0.0
+        finally:
+            build.compile_object = usual
 
 
 def repeat(number):
