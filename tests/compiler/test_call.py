@@ -22,6 +22,7 @@ from .calling import (
     Dict,
     Float,
     List,
+    Quarrelsome,
     Sub,
     Text,
     Tuple,
@@ -212,15 +213,6 @@ def test_static_arguments():
     big = 10**30
     g = call.make(load(copier()), Spec(args=(Equal(big),), outputs=(), fallback=fallback))
     assert g(10**30 + int("0")) == () and g(10**30 + 1) is MISS
-
-
-class Quarrelsome:
-    """Whoever compares it gets an error."""
-
-    def __eq__(self, other):
-        raise AssertionError("was compared")
-
-    __hash__ = object.__hash__
 
 
 def test_static_objects_are_never_compared_by_their_own_code():
