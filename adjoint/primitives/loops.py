@@ -17,10 +17,17 @@ from ..core.op import shape as shape_of
 from ..core.tuples import Parts, items, pack, spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from ..traces.capture import capture
-from ..traces.derive import batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
+from ..traces.derive import CHEAP, batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
 from .checks import guarded
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
+
+
+CHEAP |= {
+    "add", "subtract", "multiply", "negative", "positive", "square", "maximum", "minimum", "absolute", "where", "sign", "less",
+    "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isnan",
+    "reshape", "transpose", "broadcast_to", "astype",
+}  # fmt: skip
 
 
 def call(graph, *args):
@@ -52,7 +59,7 @@ def _call_dual(ts, *args, graph):
 
 
 def _call_record(wants, *args, graph):
-    forward, backward, needs = vjp_graphs(graph, wants)
+    forward, backward, needs = vjp_graphs(graph, wants, range(len(args)))
     if "compile" in graph.cache and any(type(v.type) is not Array for v in forward.outputs):
         # compiled code keeps the steps of a loop in its own memory: the backward pass runs the loop again
         y = bind(call_op, *args, graph=graph)
@@ -151,8 +158,8 @@ def _fill(graph, n, own, wanted):
 
 
 def _cond_record(wants, test, *args, true, false, sides=None):
-    fa, ba, na = vjp_graphs(true, wants[1:])
-    fb, bb, nb = vjp_graphs(false, wants[1:])
+    fa, ba, na = vjp_graphs(true, wants[1:], range(len(args)))
+    fb, bb, nb = vjp_graphs(false, wants[1:], range(len(args)))
     n = len(true.outputs)
     ra, rb = [v.type for v in fa.outputs[n:]], [v.type for v in fb.outputs[n:]]
     types = [v.type for v in fa.inputs]
@@ -304,7 +311,7 @@ def _while_record(wants, *args, cond, body, n):
     c = len(args) - len(constants)
     state_wants = tuple(floats(v.type) for v in body.inputs[:n])
     constant_wants = tuple(w and floats(v.type) for w, v in zip(wants[c:], body.inputs[n:], strict=True))
-    forward, backward, needs = vjp_graphs(body, state_wants + constant_wants)
+    forward, backward, needs = vjp_graphs(body, state_wants + constant_wants, range(n, len(body.inputs)))
     total = len(body.outputs)
     state_needs = [i for i in needs if i < n]
 
@@ -568,7 +575,7 @@ def _scan_record(wants, *args, body, n, m, reverse, length):
     constants = args[n + m :]
     carry_wants = tuple(floats(v.type) for v in body.inputs[:n])
     rest_wants = tuple(w and floats(v.type) for w, v in zip(wants[n:], body.inputs[n:], strict=True))
-    forward, backward, needs = vjp_graphs(body, carry_wants + rest_wants)
+    forward, backward, needs = vjp_graphs(body, carry_wants + rest_wants, range(n, len(body.inputs)))
     total = len(body.outputs)
     step_needs = [i for i in needs if i < n]
 

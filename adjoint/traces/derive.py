@@ -63,19 +63,45 @@ def jvp_graph(graph, active):
     return graph.cache[key]
 
 
-def vjp_graphs(graph, wants):
+CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.loops
+
+
+def vjp_graphs(graph, wants, free=()):
     """(forward, backward, needs): the graph cut in two for reverse mode.
 
     forward: the inputs of `graph` -> its outputs, then the residuals. backward: one cotangent for each floating output,
     then the inputs numbered `needs`, then the residuals -> one cotangent for each wanted input.
+    free: inputs that are there in the backward pass anyway, such as a loop's constants. What is cheap to compute again from
+    these, or from less than itself, is no residual.
     """
-    key = ("vjp", wants)
+    key = ("vjp", wants, tuple(free))
     if key not in graph.cache:
-        graph.cache[key] = _vjp_graphs(graph, wants)
+        graph.cache[key] = _vjp_graphs(graph, wants, free)
     return graph.cache[key]
 
 
-def _vjp_graphs(graph, wants):
+def _recomputed(lines, residuals, free):
+    """The lines that the backward pass runs again; `residuals` (by id) becomes what it must be given."""
+    again = []
+    for line in reversed(lines):
+        v = line.out
+        if id(v) not in residuals or line.op.name not in CHEAP or type(v.type) is not Array:
+            continue
+        new = {id(a): a for a in line.args if type(a) is Var and id(a) not in residuals}
+        if any(type(a.type) is not Array for a in new.values()):
+            continue
+        if not new or sum(_bytes(a) for k, a in new.items() if k not in free) < _bytes(v):
+            del residuals[id(v)]
+            residuals.update(new)
+            again.append(line)
+    return again[::-1]
+
+
+def _bytes(v):
+    return v.type.size * v.type.dtype.itemsize
+
+
+def _vjp_graphs(graph, wants, free):
     trace = Capture()
     xs = [trace.input(v.type) for v in graph.inputs]
     tape = Tape()
@@ -108,6 +134,7 @@ def _vjp_graphs(graph, wants):
         if type(v) is Var and id(v) not in made:
             residuals[id(v)] = v
     inputs = [x.info for x in xs]
+    backward.lines = _recomputed(forward_lines, residuals, {id(inputs[i]) for i in free}) + backward.lines
     needs = [i for i, v in enumerate(inputs) if id(v) in residuals]
     saved = [v for v in residuals.values() if not any(v is i for i in inputs)]
     forward = Graph(inputs, forward_lines, outputs + saved, None, (), f"forward_{graph.name}").prune()
