@@ -135,7 +135,9 @@ def _methods():
 def _install():
     for name, f in _methods().items():
         if name not in vars(Tensor) or (name == "__contains__"):
-            if getattr(f, "__name__", "").startswith("_") or getattr(f, "__name__", "") in ("<lambda>", "method"):
+            if isinstance(f, property):
+                pass  # from Python 3.13 on it has a name too, which cannot be set
+            elif getattr(f, "__name__", "").startswith("_") or getattr(f, "__name__", "") in ("<lambda>", "method"):
                 f.__name__ = name
                 f.__qualname__ = f"Tensor.{name}"
             setattr(Tensor, name, f)

@@ -22,7 +22,6 @@ from .checks import guarded
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
-
 CHEAP |= {
     "add", "subtract", "multiply", "negative", "positive", "square", "maximum", "minimum", "absolute", "where", "sign", "less",
     "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isnan",
