@@ -777,3 +777,12 @@ def test_records(capsys):
     assert "pass simplify: " in capsys.readouterr().err
     assert len(passes.records(passes.run(graph, 0))) < len(rows)
     assert passes.run(capture(lambda x: x, X)).cache["passes"]
+
+
+def test_signs_of_small_integers_stay_where_they_are():
+    """-x of a uint8 wraps around before it is promoted."""
+    small, large = np.array([1, 0, 255, 128], np.uint8), np.array([0.5, 1.0, 2.0, 3.0])
+    for f in (lambda x, y: y - (-x), lambda x, y: y + (-x), lambda x, y: (-x) - (-x)):
+        for x in (small, small.astype(np.int8)):
+            graph = capture(f, x, large)
+            assert np.array_equal(passes.run(graph).run(x, large)[0], f(x, large))

@@ -21,8 +21,8 @@ _MATH = {  # our op -> the name in vecmath
         "arctanh", "expm1", "log1p", "exp2", "log2", "log10", "cbrt", "erf", "erfc", "sigmoid", "softplus",
         "digamma", "arctan2", "hypot", "fmod", "logaddexp",
     )
-} | {"gammaln": "lgamma", "expit": "sigmoid", "psi": "digamma", "loggamma": "lgamma"}  # fmt: skip
-_COST = {"divide": 4, "sqrt": 5, "power": 25, "getitem": 6, "remainder": 20, "floor_divide": 20, "where": 1, "astype": 0.5}
+} | {"gammaln": "lgamma", "expit": "sigmoid", "psi": "digamma"}  # fmt: skip
+_COST = {"divide": 4, "sqrt": 5, "power": 25, "getitem": 6, "remainder": 20, "floor_divide": 20, "where": 1, "astype": 0.5, "loggamma": 12}
 
 
 def cost(name):
@@ -267,6 +267,10 @@ class Machine:
         # g * p, and 0 where g is 0, whatever p is
         return self.select(self.compare("equal", g, self.of(0, g)), self.of(0, g), self.multiply(g, p))
 
+    def loggamma(self, x):
+        # of a complex function: no real number left of 0, where gammaln is log |gamma|
+        return self.select(self.test("fcmp olt", x, self.of(0, x)), self.of(np.nan, x), self.math("lgamma", x))
+
     def power(self, a, b):
         return self.math("power", a, b)
 
@@ -385,11 +389,11 @@ class Machine:
 
 
 _TESTS = {"isnan", "isinf", "isfinite", "signbit", "logical_and", "logical_or", "logical_xor", "logical_not"}
-_FLOAT_ONLY = {"copysign", "heaviside", "relu", "strong_mul", "deg2rad", "rad2deg", "reciprocal", "fmax", "fmin"}
+_FLOAT_ONLY = {"copysign", "heaviside", "relu", "strong_mul", "deg2rad", "rad2deg", "reciprocal", "fmax", "fmin", "loggamma"}
 ELEMENTWISE = {
     *_MATH, *_COMPARE, "power", "add", "subtract", "multiply", "divide", "negative", "positive", "conjugate", "real",
     "stop_gradient", "astype", "copy", "square", "reciprocal", "sqrt", "absolute", "fabs", "maximum", "minimum", "fmax",
-    "fmin", "clip", "where", "sign", "copysign", "heaviside", "relu", "deg2rad", "rad2deg", "strong_mul", "remainder",
+    "fmin", "loggamma", "clip", "where", "sign", "copysign", "heaviside", "relu", "deg2rad", "rad2deg", "strong_mul", "remainder",
     "floor_divide", "floor", "ceil", "trunc", "rint", *_TESTS, "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
 }  # fmt: skip
 

@@ -99,7 +99,7 @@ def add(b, line):
             return fit(b, x, t)
     for x, y in both_ways(line):
         n = b.made_by(y, NEGATIVE)
-        if n is not None:
+        if n is not None and _same_negative(y, t):
             return b.apply(SUBTRACT, [x, n.args[0]])
     # zeros + (v scattered into zeros): the zero is added to v, lest a -0.0 stay
     for x, y in both_ways(line):
@@ -118,7 +118,12 @@ def subtract(b, line):
     if _zero(constant(b, x), True) and _float(x) and _float(y):
         return fit(b, b.apply(NEGATIVE, [y]), line.out.type)
     n = b.made_by(y, NEGATIVE)
-    return None if n is None else b.apply(ADD, [x, n.args[0]])
+    return b.apply(ADD, [x, n.args[0]]) if n is not None and _same_negative(y, line.out.type) else None
+
+
+def _same_negative(y, t):
+    """Whether -y is the same in this type: of a uint8, or of the smallest int8, it is not in a larger one."""
+    return _float(y) or y.type.dtype == t.dtype
 
 
 # Products
