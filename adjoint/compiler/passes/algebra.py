@@ -65,8 +65,8 @@ def _positive_zero(b, line, depth):
         return True
     if name == "multiply":
         return args[0] is args[1]
-    if name == "add":  # -0.0 is the sum of two of them only
-        return any(never_minus_zero(b, a, depth) for a in args)
+    if name == "add":  # -0.0 is the sum of two of them only; a scatter may come to be added in place, where a -0.0 stays
+        return any(b.made_by(a, SCATTER) is None and never_minus_zero(b, a, depth) for a in args)
     if name == "subtract":
         return never_minus_zero(b, args[0], depth)
     if name == "astype":
