@@ -34,6 +34,8 @@ PASSES = (
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),
+    ("simplify", simplify, 1),
+    ("sums of scatters", sums, 2),
     ("dead code", dce, 0),
 )
 

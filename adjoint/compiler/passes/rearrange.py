@@ -12,7 +12,7 @@ from ...traces.graph import Const
 
 _op = OPS.__getitem__
 ADD, ASTYPE, BROADCAST, RESHAPE, TRANSPOSE = map(_op, ("add", "astype", "broadcast_to", "reshape", "transpose"))
-GETITEM, STACK, CONCATENATE = map(_op, ("getitem", "stack", "concatenate"))
+GETITEM, STACK, CONCATENATE, INDEX_SET = map(_op, ("getitem", "stack", "concatenate", "index_set"))
 
 
 def repeated(b, line):
@@ -193,6 +193,61 @@ def getitem(b, line):
     return None
 
 
+def _covers(index, shape):
+    """Whether an index without arrays selects everything, in its order."""
+    index = index if type(index) is tuple else (index,)
+    plain = _slices(index, len(shape))
+    return plain is not None and all(_whole(i, n) for i, n in zip(plain, shape, strict=False))
+
+
+def index_set(b, line):
+    """Writes that change nothing, or all, or what the next one writes over."""
+    if len(line.args) > 2:
+        return None
+    x, v = line.args
+    index = line.params["index"]
+    if _covers(index, x.type.shape):
+        if v.type == line.out.type:
+            return v
+        if v.type.dtype == line.out.type.dtype and not v.type.weak:
+            return b.emit(BROADCAST, [v], {"shape": x.type.shape})
+    made = b.made_by(v, GETITEM)
+    if made is not None and made.args == [x] and made.params["index"] == index:
+        return x if x.type == line.out.type else None
+    made = b.made_by(x, INDEX_SET)
+    if made is not None and len(made.args) == 2 and made.params["index"] == index and made.args[0].type == x.type:
+        return b.emit(INDEX_SET, [made.args[0], v], line.params)
+    return None
+
+
+def written(b, line):
+    """What was just written there."""
+    if len(line.args) > 1:
+        return None
+    made = b.made_by(line.args[0], INDEX_SET)
+    if made is not None and len(made.args) == 2 and made.params["index"] == line.params["index"]:
+        v = made.args[1]
+        return v if v.type == line.out.type else None
+    return None
+
+
+def scatter(b, line):
+    """Zeros of which every place is filled."""
+    if len(line.args) > 1:
+        return None
+    (v,) = line.args
+    made = b.made_by(v, BROADCAST)
+    number = made.args[0] if made is not None else v
+    if type(number) is Const and np.ndim(number.value) == 0 and number.value == 0:
+        zero = line.out.type.dtype.type(0)
+        return b.emit(BROADCAST, [Const(zero)], {"shape": line.params["shape"]})
+    index = line.params["index"]
+    index = index if type(index) is tuple else (index,)
+    if _only_ones(index, line.params["shape"]) and v.type.size == line.out.type.size:
+        return _reshaped(b, v, line.out.type)
+    return None
+
+
 def _slices(index, ndim):
     """The index as slices, one an axis, if it consists of slices and Ellipsis alone; else None."""
     if any(type(i) is not slice and i is not Ellipsis for i in index):
@@ -296,7 +351,9 @@ RULES = {
     "pad": [pad],
     "concatenate": [concatenate],
     "stack": [stack],
-    "getitem": [getitem, repeated],
+    "getitem": [getitem, written, repeated],
+    "index_set": [index_set],
+    "scatter": [scatter],
     "sum": [short_sum, without_kept_axes],
     "prod": [short_choice, without_kept_axes],
     "max": [short_choice, without_kept_axes],

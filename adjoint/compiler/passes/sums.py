@@ -11,10 +11,10 @@ import numpy as np
 from ...core.op import OPS, Op
 from ...core.types import Array
 from ...primitives.index import _add_at, _expand, fill
-from ...traces.graph import Graph
+from ...traces.graph import Const, Graph
 from .rewrite import rebuild
 
-_ADD, _SCATTER, _PAD = (OPS[name] for name in ("add", "scatter", "pad"))
+_ADD, _SCATTER, _PAD, _SET, _BROADCAST = (OPS[n] for n in ("add", "scatter", "pad", "index_set", "broadcast_to"))
 
 
 def _scatter_sum(*vs, boxes, shape):
@@ -82,7 +82,8 @@ def box_of(index, shape, have):
 
 def _start(b):
     def step(line):
-        if line.op is _ADD and all(_like(a.type, line.out.type) for a in line.args):
+        again = line.op is scatter_sum and any(b.made_by(a, _SET, scatter_sum) for a in line.args)
+        if again or (line.op is _ADD and all(_like(a.type, line.out.type) for a in line.args)):
             dense, boxes, few = _terms(b, line)
             if boxes or few:
                 value = _joined(b, dense, boxes, few, line.out.type)
@@ -104,6 +105,9 @@ def _terms(b, line):
     boxes: list = []
     few: list = []
     stack = list(reversed(line.args))
+    if line.op is scatter_sum:
+        boxes += [(x, box) for x, box in zip(line.args, line.params["boxes"]) if box is not None]
+        stack = [x for x, box in zip(line.args, line.params["boxes"]) if box is None]
     while stack:
         a = stack.pop()
         made = b.made_by(a, _ADD, _SCATTER, _PAD, scatter_sum, index_add) if b.once(a) else None
@@ -138,8 +142,41 @@ def _terms(b, line):
     return dense, boxes, few
 
 
+def _cleared(b, dense, boxes, t):
+    """x with zeros written in a box, and what is added in that box: that is written there at once."""
+    out = []
+    for d in dense:
+        made = b.made_by(d, _SET) if b.once(d) else None
+        if made is not None and len(made.args) == 2 and _is_zero(b, made.args[1]):
+            x, _ = made.args
+            box = box_of(made.params["index"], t.shape, _extent(made.params["index"], t))
+            same = [v for v, other in boxes if other == box and _like(v.type, Array(_extent(made.params["index"], t), t.dtype))]
+            if box is not None and same and _like(x.type, t):
+                boxes[:] = [(v, other) for v, other in boxes if not any(v is w for w in same) or other != box]
+                total = same[0]
+                for v in same[1:]:
+                    total = b.emit(_ADD, [total, v])
+                d = b.emit(_SET, [x, total], made.params)
+        out.append(d)
+    return out
+
+
+def _is_zero(b, v):
+    made = b.made_by(v, _BROADCAST)
+    v = made.args[0] if made is not None else v
+    return type(v) is Const and np.ndim(v.value) == 0 and not np.any(v.value)
+
+
+def _extent(index, t):
+    return np.broadcast_to(np.float64(0), t.shape)[index].shape
+
+
 def _joined(b, dense, boxes, few, t):
     total = None
+    dense = [d for d in _cleared(b, dense, boxes, t) if not _is_zero(b, d)]
+    boxes = [(v, box) for v, box in boxes if not _is_zero(b, v)]
+    if len(dense) == 1 and not boxes and not few:
+        return dense[0]
     if boxes:
         places = [None] * len(dense) + [box for _, box in boxes]
         total = b.emit(scatter_sum, [*dense, *(v for v, _ in boxes)], {"boxes": tuple(places), "shape": t.shape})
