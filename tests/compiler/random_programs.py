@@ -241,7 +241,7 @@ class Drawing(Indices, Control):
         i = self.pick()
         j = self.partner(i)
         if name == "copysign":
-            return lambda a, b: np.copysign(a, b + 0.0), (i, j), name
+            return lambda a, b: np.copysign(a, np.where(np.isnan(b), 1, b + 0.0)), (i, j), name
         if name in ("floor_divide", "remainder"):
             return lambda a, b: getattr(np, name)(a, b * b + 1), (i, j), f"{name} by b*b+1"
         return getattr(np, name), (i, j), name
