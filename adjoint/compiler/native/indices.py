@@ -325,6 +325,8 @@ def _boxed(mem, box):
     shape = tuple(b - a for a, b in box)
     if mem.shape == shape:
         return mem
+    if 0 in shape:
+        return Mem(mem.ptr, mem.dtype, shape)
     kept = iter(zip([n for n in mem.shape if n != 1], [s for n, s in zip(mem.shape, mem.strides) if n != 1]))
     strides = tuple(next(kept)[1] if n != 1 else 0 for n in shape)
     return Mem(mem.ptr, mem.dtype, shape, strides)
