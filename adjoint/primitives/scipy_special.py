@@ -16,6 +16,7 @@ from ..core.op import bind
 from ..core.types import typeof
 from . import elementary, special
 from .activation import sigmoid
+from .incomplete import betainc_shape, gammainc_shape, psi_step
 from .kinds import align, elementwise, general, implements, nondiff, strong_mul, unbroadcast
 
 
@@ -211,12 +212,22 @@ def _rgamma_slope(y, x):
 
 _row("rgamma", _rgamma_slope)
 _row("poch", lambda y, z, m: y * (S.psi(z + m) - S.psi(z)), lambda y, z, m: y * S.psi(z + m))
-_row("beta", lambda y, a, b: y * (S.psi(a) - S.psi(a + b)), lambda y, a, b: y * (S.psi(b) - S.psi(a + b)))
-_row("betaln", lambda _y, a, b: S.psi(a) - S.psi(a + b), lambda _y, a, b: S.psi(b) - S.psi(a + b))
+
+
+def _psi_less(a, b):
+    # psi(a) - psi(a + b), which cancels for large a
+    positive = np.greater(a, 0) & np.greater(a + b, 0)
+    return np.where(
+        positive, -psi_step(np.where(positive, a, 1.0), np.where(positive, b, 1.0)), S.psi(a) - S.psi(a + b)
+    )
+
+
+_row("beta", lambda y, a, b: y * _psi_less(a, b), lambda y, a, b: y * _psi_less(b, a))
+_row("betaln", lambda _y, a, b: _psi_less(a, b), lambda _y, a, b: _psi_less(b, a))
 _row("binom", lambda y, n, k: y * (S.psi(n + 1) - S.psi(n - k + 1)),
      lambda y, n, k: y * (S.psi(n - k + 1) - S.psi(k + 1)), at=((2.1, 4), (0.3, 1.9)))  # fmt: skip
 
-# Incomplete gamma and beta (8.8.13, 8.17.20), and the distributions made of them, in their variable
+# Incomplete gamma and beta (8.8.13, 8.17.20), and the distributions made of them; in their shapes: see `incomplete`
 
 
 def _gamma_density(a, x):
@@ -227,22 +238,60 @@ def _beta_density(a, b, x):
     return np.exp(S.xlogy(a - 1, x) + S.xlog1py(b - 1, -x) - S.betaln(a, b))
 
 
-_row("gammainc", _unknown("gammainc", "a", 2), lambda _y, a, x: _gamma_density(a, x), at=(3, (0.3, 4)))
-_row("gammaincc", _unknown("gammaincc", "a", 2), lambda _y, a, x: -_gamma_density(a, x), at=(3, (0.3, 4)))
-_row("gammaincinv", _unknown("gammaincinv", "a", 2), lambda y, a, _p: 1 / _gamma_density(a, y), at=(3, (0.1, 0.9)))
-_row("gammainccinv", _unknown("gammainccinv", "a", 2), lambda y, a, _p: -1 / _gamma_density(a, y), at=(3, (0.1, 0.9)))
+def _shape_of_inverse(y, a):
+    # P(a, y) stays the same
+    return -gammainc_shape(a, y, 1) / _gamma_density(a, y)
 
 
-def _betainc(name, slope):
-    _row(name, _unknown(name, "a", 3), _unknown(name, "b", 3), slope, at=(3, 2, (0.1, 0.9)))
+_SHAPES = (0.5, 4)
+_row(
+    "gammainc", lambda _y, a, x: gammainc_shape(a, x, 1), lambda _y, a, x: _gamma_density(a, x), at=(_SHAPES, (0.3, 4))
+)
+_row(
+    "gammaincc",
+    lambda _y, a, x: -gammainc_shape(a, x, 1),
+    lambda _y, a, x: -_gamma_density(a, x),
+    at=(_SHAPES, (0.3, 4)),
+)
+_row("gammaincinv", lambda y, a, _p: _shape_of_inverse(y, a), lambda y, a, _p: 1 / _gamma_density(a, y),
+     at=(_SHAPES, (0.1, 0.9)))  # fmt: skip
+_row("gammainccinv", lambda y, a, _p: _shape_of_inverse(y, a), lambda y, a, _p: -1 / _gamma_density(a, y),
+     at=(_SHAPES, (0.1, 0.9)))  # fmt: skip
 
 
-_betainc("betainc", lambda _y, a, b, x: _beta_density(a, b, x))
-_betainc("betaincc", lambda _y, a, b, x: -_beta_density(a, b, x))
-_betainc("betaincinv", lambda y, a, b, _p: 1 / _beta_density(a, b, y))
-_betainc("betainccinv", lambda y, a, b, _p: -1 / _beta_density(a, b, y))
-_row("chdtr", _unknown("chdtr", "v", 2), lambda _y, v, x: 0.5 * _gamma_density(0.5 * v, 0.5 * x), at=(3, (0.3, 4)))
-_row("chdtrc", _unknown("chdtrc", "v", 2), lambda _y, v, x: -0.5 * _gamma_density(0.5 * v, 0.5 * x), at=(3, (0.3, 4)))
+def _betainc(name, sign):
+    _row(name, lambda _y, a, b, x: sign * betainc_shape(a, b, x, 1, 0), lambda _y, a, b, x: sign * betainc_shape(a, b, x, 0, 1),
+         lambda _y, a, b, x: sign * _beta_density(a, b, x), at=(_SHAPES, _SHAPES, (0.1, 0.9)))  # fmt: skip
+
+
+def _betaincinv(name, sign):
+    _row(name, lambda y, a, b, _p: -betainc_shape(a, b, y, 1, 0) / _beta_density(a, b, y),
+         lambda y, a, b, _p: -betainc_shape(a, b, y, 0, 1) / _beta_density(a, b, y),
+         lambda y, a, b, _p: sign / _beta_density(a, b, y), at=(_SHAPES, _SHAPES, (0.1, 0.9)))  # fmt: skip
+
+
+_betainc("betainc", 1)
+_betainc("betaincc", -1)
+_betaincinv("betaincinv", 1)
+_betaincinv("betainccinv", -1)
+
+
+def _chi2_shape(v, x):
+    return 0.5 * gammainc_shape(0.5 * v, 0.5 * x, 1)
+
+
+_row(
+    "chdtr",
+    lambda _y, v, x: _chi2_shape(v, x),
+    lambda _y, v, x: 0.5 * _gamma_density(0.5 * v, 0.5 * x),
+    at=((1, 6), (0.3, 4)),
+)
+_row(
+    "chdtrc",
+    lambda _y, v, x: -_chi2_shape(v, x),
+    lambda _y, v, x: -0.5 * _gamma_density(0.5 * v, 0.5 * x),
+    at=((1, 6), (0.3, 4)),
+)
 _row("pdtr", _unknown("pdtr", "k", 2), lambda _y, k, m: -_gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
 _row("pdtrc", _unknown("pdtrc", "k", 2), lambda _y, k, m: _gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
 
@@ -251,8 +300,17 @@ def _student_density(v, t):
     return np.exp(-0.5 * (v + 1) * np.log1p(t * t / v) - S.betaln(0.5, 0.5 * v)) / np.sqrt(v)
 
 
-_row("stdtr", _unknown("stdtr", "df", 2), lambda _y, v, t: _student_density(v, t), at=(3, (-2, 2)))
-_row("stdtrit", _unknown("stdtrit", "df", 2), lambda y, v, _p: 1 / _student_density(v, y), at=(3, (0.1, 0.9)))
+def _student_shape(v, t):
+    # for t > 0 the distribution is 1 - I_x(v/2, 1/2) / 2 with x = v / (v + t^2); there v acts as a shape, and through x, which
+    # is the density times t / (2 v)
+    square = np.maximum(t * t, np.finfo(float).tiny)
+    by_shape = 0.25 * betainc_shape(0.5 * v, 0.5, v / (v + square), 1, 0)
+    return -np.sign(t) * by_shape - 0.5 * t / v * _student_density(v, t)
+
+
+_row("stdtr", lambda _y, v, t: _student_shape(v, t), lambda _y, v, t: _student_density(v, t), at=((1, 6), (0.2, 2)))
+_row("stdtrit", lambda y, v, _p: -_student_shape(v, y) / _student_density(v, y), lambda y, v, _p: 1 / _student_density(v, y),
+     at=((1, 6), (0.6, 0.9)))  # fmt: skip
 
 # Entropies and losses
 

@@ -2,8 +2,7 @@
 
 Each has SciPy's name, shape parameters, loc and scale: `norm.logpdf(x, loc, scale)`; `norm(loc, scale).logpdf(x)` too.
 The logarithms are written out, and the rest from them, so that tails keep their digits. Outside the support a density
-is 0, its logarithm -inf, and every derivative 0. Values are float64, as SciPy's. A derivative without a rule (of
-gamma.cdf in its shape) is an error.
+is 0, its logarithm -inf, and every derivative 0. Values are float64, as SciPy's.
 """
 
 import math

@@ -207,7 +207,7 @@ ROWS = {
     "norm.logpdf": (one(stats.norm.logpdf), m1(lambda x: -x * x / 2 - mp.log(2 * mp.pi) / 2), [*ORDINARY, 1e10, 1e150], 4),
     "gammaln": (one(special.gammaln), m1(lambda x: mp.re(mp.loggamma(x))), [0.3, 1 + 1e-10, 2.5, 50.0, 1e10], 8),
     "gamma": (one(special.gamma), m1(mp.gamma), [1e-100, 0.3, 2.5, 20.0, 170.0, -0.5], 8),
-    "betaln": (lambda x: special.betaln(x[0], x[1]), lambda xs: mp.log(mp.beta(*xs)), [(0.3, 2.5), (20.0, 30.0)], 40),
+    "betaln": (lambda x: special.betaln(x[0], x[1]), lambda xs: mp.log(mp.beta(*xs)), [(0.3, 2.5), (20.0, 30.0), (1e2, 0.5)], 40),
     "mean": (np.mean, lambda xs: mp.fsum(xs) / len(xs), [(1.0, 2.0, 4.5), (1e300, -1e300, 1.0)], 4),
     "det": (lambda x: np.linalg.det(x.reshape(2, 2)), lambda xs: xs[0] * xs[3] - xs[1] * xs[2],
             [(1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 2.0, 4.0), (1e100, 0.0, 0.0, 1e-100)], 4),

@@ -117,7 +117,7 @@ def test_special_names():
         if name != "polygamma":
             ad.check_grads(f, *args)
     with pytest.raises(MissingRuleError):
-        ad.grad(lambda a: special.gammainc(a, 1.0))(2.0)
+        ad.grad(lambda v: special.jv(v, 1.0))(0.5)
 
 
 def test_logsumexp_and_softmax():
