@@ -10,18 +10,19 @@ from ...core.errors import ShapeError, user_line, where
 from ...core.tensor import is_tensor, make, untracked
 from ...core.tuples import items
 from ...core.types import Array, typeof
+from ...primitives.checks import check_op
 from ...primitives.control import to_type
 from ...primitives.index import getitem
 from ...primitives.loops import scan_op, while_op
 from ...traces.derive import zeros
 from ...traces.graph import Const, Var
-from ..fence import FenceError, Resist, refuse
+from ..fence import FenceError, Resist, Unreachable, refuse
 from . import ints
 from .frames import Frame, assign, contents, emit, lose, put_contents
 from .merge import DEAD, UNBOUND, Gap, Part, cast, flatten, is_value, join, put, read, said, same
 from .outside import note_row
 from .sequences import COUNTER
-from .staged import entries, graph_of, outside
+from .staged import Impossible, entries, graph_of, outside
 from .truth import both, not_
 
 FLAG = Array((), np.dtype(bool))
@@ -145,14 +146,18 @@ class Loop:
                 Resist,
             )
         parts = {}
+        left = False
         for key, slot in self.slots.items():
             value = self.now(key)
             if value is DEAD and key in self.given:
-                value = self.given[key]  # every path has left the loop without a reader: it may stay what it was
+                value = self.given[key]  # every path has left the loop: it may stay what it was
+                left = True
             parts[key] = part = Part(value, frame)
             again |= self.settle(slot, part)
         if again:
             return None
+        if left:
+            self.check_left(frame)
         outs, types = [], []
         for key, k, _, var in rows:
             outs.append(cast(frame, parts[key].operands[k], var.type))
@@ -185,6 +190,13 @@ class Loop:
                     self.lost = [h for h in self.lost if h is not self.rewritten[id(leaf)]]
                     self.same_handle[(key, k)] = self.rewritten[id(leaf)]
         return Step(frame, rows, variables, extra, outs, tops, flags, new, parts)
+
+    def check_left(self, frame):
+        """Let the program see to it that no step ends but by leaving the loop."""
+        stays = both(*[(lambda f=f: not_(read(self.cells[f]))) for f in self.flags])
+        if stays is not False:
+            error = Unreachable(object.__getattribute__(DEAD, "reason"))
+            frame.process(check_op, [stays], {"make": Impossible(error)})
 
     def place(self, c, held):
         """A container that the body changed: how is it to be carried? Returns whether the body must run again."""

@@ -219,7 +219,7 @@ def _misfit(what, paths, a, b):
 
 
 def said(x):
-    if x is None or is_value(x):
+    if x is None or is_value(x) or type(x) is str:
         return describe(x)
     if isinstance(x, (list, tuple, dict)):
         return f"a {type(x).__name__} of {len(x)}"

@@ -219,7 +219,7 @@ class Function(Expressions):
             e.elts = [x if type(x) is ast.Starred else self.returned(x) for x in e.elts]
             return self.visit(e) if any(type(x) is ast.Starred for x in e.elts) else e
         new = self.visit(e)
-        return ast.copy_location(runtime("result", new), e) if type(e) is ast.Name and self.level == 0 else new
+        return ast.copy_location(runtime("value", new), e) if type(e) is ast.Name and self.level == 0 else new
 
     def inside(self, body, live):
         """A block that becomes a generated function: (its statements, the names it binds)."""

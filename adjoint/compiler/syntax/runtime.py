@@ -252,6 +252,13 @@ class Runtime:
         return True
 
     @staticmethod
+    def value(x):
+        """What a return statement returns: something that there is."""
+        if type(x) is Gap:
+            use(x)
+        return x
+
+    @staticmethod
     def result(x):
         """What a function returns whose returns became flags."""
         if x is DEAD:

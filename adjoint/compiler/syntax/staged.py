@@ -135,7 +135,7 @@ def stage_if(test, true, false, cells, spec, line=""):
         _put_held(c, held[key], results)
     value = finish(value, results)
     _note_choice(value, a.result, b.result, (a.frame, b.frame))
-    if type(value) is Gap and value not in (UNBOUND, DEAD) and value is not DEAD:
+    if type(value) is Gap and value is not UNBOUND and value is not DEAD:
         raise FenceError(value.reason)
     return value
 
