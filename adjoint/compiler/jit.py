@@ -6,6 +6,7 @@ signatures. With an argument that is being differentiated, batched or captured, 
 """
 
 import functools
+import sys
 import threading
 
 import numpy as np
@@ -22,6 +23,7 @@ from . import outer
 from .program import Program, leaf_node, program
 
 KEPT = 128  # signatures kept; the oldest goes first
+CHAIN = 4  # builtins that a call may try one after the other
 STATIC_INTS = 4  # different values of a Python int argument that are compiled in; from then on it is an input
 
 
@@ -54,7 +56,7 @@ class Jit:
     """A compiled function; made by `jit`."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_dynamic", "_entries", "_lock", "_seen", "_static_names", "_static_nums",
+        "__dict__", "__weakref__", "_chain", "_dynamic", "_entries", "_lock", "_seen", "_static_names", "_static_nums",
     )  # fmt: skip
 
     def __init__(self, f, nums, names):
@@ -64,6 +66,7 @@ class Jit:
         self._entries: dict = {}
         self._seen: dict = {}  # place of an int argument -> the values seen there
         self._dynamic: set = set()  # places of ints that are inputs
+        self._chain = 0
         self._lock = threading.RLock()
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             try:
@@ -82,6 +85,9 @@ class Jit:
         return _Method(self, instance)
 
     def __reduce__(self):
+        module = sys.modules.get(self.__module__)
+        if functools.reduce(lambda x, name: getattr(x, name, None), self.__qualname__.split("."), module) is self:
+            return self.__qualname__  # it stands in its module in the function's place
         return _restore, (self.__wrapped__, self._static_nums, self._static_names)
 
     def __repr__(self):
@@ -168,6 +174,9 @@ class _Method:
 
     def __call__(self, *args, **kwargs):
         return self.__wrapped__(self.__self__, *args, **kwargs)
+
+    def __reduce__(self):
+        return _Method, (self.__wrapped__, self.__self__)
 
     def __getattr__(self, name):
         f = getattr(self.__wrapped__, name)
@@ -282,6 +291,15 @@ class Call:
                 return typeof(a)
         return Static(x)
 
+    def objects(self):
+        """The objects among the arguments: what they hold may change between calls."""
+        for s in self.structure:
+            if type(s) is Static:
+                yield s.value
+            else:
+                yield from (k.value for k in s[1] if type(k) is Static)
+                yield from _statics(s[0])
+
     def arguments(self, inputs):
         """(args, kwargs) with these in place of the inputs."""
         rest = iter(inputs)
@@ -294,6 +312,13 @@ class Call:
             structure, kinds = s
             values.append(tree.unflatten(structure, [k.value if type(k) is Static else next(rest) for k in kinds]))
         return values[:n], dict(zip(names, values[n:]))
+
+
+def _statics(structure):
+    if structure.kind == "static":
+        yield structure.data
+    for child in structure.children:
+        yield from _statics(child)
 
 
 def _hashable(f, place, x):
@@ -317,6 +342,8 @@ class Entry:
         recorder = outer.Recorder(trace)
         inputs = [trace.input(t) for t in call.types]
         variables = [x.info for x in inputs]
+        for x in call.objects():
+            recorder.argument(x)
         try:
             args, kwargs = call.arguments(inputs)
             result = recorder.run(f.__wrapped__, args, kwargs)
@@ -404,7 +431,9 @@ class Entry:
         if args is None or outs is None:
             return
         before = type(f).__call__
-        fallback = before if type(before) is type(len) and len(f._entries) <= 4 else f._dispatch
+        # a call that does not fit goes to the builtins before, of which there are few: some are of what no longer holds
+        f._chain = f._chain % CHAIN + 1
+        fallback = before if type(before) is type(len) and f._chain > 1 else f._dispatch
         n, names = self.call.places
         guards = [(source, call.Same(value)) for source, value in self.guards]
         spec = call.Spec(

@@ -6,6 +6,7 @@ when it is no longer the very object, the function is captured anew. Parts of li
 outside are told in their turn.
 """
 
+import types
 import warnings
 
 import numpy as np
@@ -31,6 +32,11 @@ class Recorder(syntax.Recorder):
         """f in its rewritten form, on captured arguments."""
         with syntax.recording(self):
             return syntax.rewrite(f)(*args, **kwargs)
+
+    def argument(self, x):
+        """An argument that is compiled in: if it is an object, what is read of it is told."""
+        if x is not None and not isinstance(x, _IMMUTABLE):
+            self.adopt(x)
 
     def read(self, source, value):
         """What the captured function is to see for something that it reads from outside."""
@@ -69,6 +75,9 @@ class Recorder(syntax.Recorder):
     def effect(self, op, args, params):
         """A print: part of what is compiled."""
         self.trace.process(op, tuple(args), params)
+
+
+_IMMUTABLE = (str, bytes, bool, int, float, complex, np.generic, type, types.FunctionType, types.BuiltinFunctionType)
 
 
 def _name(x):

@@ -218,6 +218,8 @@ class Emitter:
         if not isinstance(x, (np.ndarray, np.generic, int, float, bool, complex)):
             return self.stack_constant(x)
         a = np.asarray(x)
+        if a.dtype == object:  # a Python int beyond 64 bits: a float is added to it, or NumPy had refused
+            a = np.asarray(float(x))
         t = Array(a.shape, a.dtype)
         if is_small(t):
             return Reg(self.code.vector(a.reshape(-1).tolist() if a.dtype.kind != "f" else a.reshape(-1), a.dtype), a.shape)
