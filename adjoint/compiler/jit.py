@@ -8,6 +8,7 @@ signatures. With an argument that is being differentiated, batched or captured, 
 import functools
 import sys
 import threading
+import warnings
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from ..core.types import Array, typeof
 from ..primitives.loops import call as call_graph
 from ..traces.capture import Capture
 from ..traces.graph import Graph
-from . import outer
+from . import held, outer
+from .held import Stale
 from .program import Program, leaf_node, program
 
 KEPT = 128  # signatures kept; the oldest goes first
@@ -185,10 +187,6 @@ class _Method:
         return f
 
 
-class Stale(Exception):
-    """What was compiled no longer fits what the function reads from outside."""
-
-
 class Static:
     """An argument that is compiled in."""
 
@@ -351,9 +349,17 @@ class Entry:
             outputs = [self._operand(trace, y) for y in outs]
         finally:
             trace.close()
-        self.reads = [(source, t) for source, t, _ in recorder.inputs]
-        self.guards = recorder.guards
-        variables += [v for _, _, v in recorder.inputs]
+        for what, tensors in (("an argument", zip(inputs, variables)), ("an array of outside", recorder.tensors)):
+            if any(x.info is not v for x, v in tensors):
+                warnings.warn(
+                    f"{f!r} writes into {what}{where()}: compiled, it works on a copy, and the array of the caller stays as it is; "
+                    "return the array instead",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        reads, self.guards = recorder.finish()
+        self.reads = [(source, part) for source, part, _ in reads]
+        variables += [v for _, _, more in reads for v in more]
         hidden = list(trace.hidden.values())
         self.hidden = [x for x, _ in hidden]
         variables += [v for _, v in hidden]
@@ -381,13 +387,8 @@ class Entry:
 
     def run(self, call, out=None):
         leaves = list(call.leaves)
-        for source, t in self.reads:
-            x = outer.read(source)
-            if is_tensor(x) and x.trace is None:
-                x = x.value
-            if typeof(x) != t:
-                raise Stale
-            leaves.append(x)
+        for source, part in self.reads:
+            held.take(part, outer.read(source), leaves)
         leaves += self.hidden
         if any(is_tracked(x) for x in leaves):
             ys = list(call_graph(self.graph, *leaves))
@@ -422,7 +423,7 @@ class Entry:
     def install(self, f):
         """Make calls of this signature reach the kernel without Python."""
         p = self.program.compile()
-        if not p.native or self.as_tensor:
+        if not p.native or self.as_tensor or not all(part.native for _, part in self.reads if type(part) is held.Opened):
             return
         from .native import call
 
@@ -438,7 +439,7 @@ class Entry:
         guards = [(source, call.Same(value)) for source, value in self.guards]
         spec = call.Spec(
             args=tuple(args[:n]), kwargs=dict(zip(names, args[n:])), outputs=outs, fallback=fallback,
-            guards=guards, hidden=[(source, leaf_node(t)) for source, t in self.reads], **p.common(),
+            guards=guards, hidden=[(source, held.node(part)) for source, part in self.reads], **p.common(),
         )  # fmt: skip
         type(f).__call__ = call.make(p.loaded, spec)
 

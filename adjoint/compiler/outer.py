@@ -1,9 +1,9 @@
 """Outer: what a compiled function reads from outside its arguments: globals, closure cells, attributes, items.
 
 Compiled code would not see that they change. So, while a function is captured, the rewritten copy of its source tells each
-such read to the Recorder in force: an array becomes a hidden input, read anew at every call; anything else becomes a guard:
-when it is no longer the very object, the function is captured anew. Parts of lists, dicts and objects that are reached from
-outside are told in their turn.
+such read to the Recorder in force: an array becomes a hidden input, read anew at every call, and so do the arrays in lists,
+dicts and tuples (held.py); anything else becomes a guard: when it is no longer the very object, the function is captured
+anew. Attributes of objects that are reached from outside are told in their turn.
 """
 
 import types
@@ -12,9 +12,9 @@ import warnings
 import numpy as np
 
 from ..core.errors import where
-from ..core.tensor import is_tensor
 from ..core.types import typeof
 from . import syntax
+from .held import Kept, Opened, entries, is_array, is_container, rebuilt
 
 
 class Recorder(syntax.Recorder):
@@ -23,9 +23,12 @@ class Recorder(syntax.Recorder):
     def __init__(self, trace):
         super().__init__()
         self.trace = trace
-        self.inputs: list = []  # (source, type, variable)
+        self.inputs: list = []  # (source, type or Opened, variables)
+        self.tensors: list = []  # (tensor, its variable) of each array read
         self.guards: list = []  # (source, value)
         self._known: dict = {}
+        self._copies: dict = {}  # of containers, with inputs in place of arrays: id -> the copy
+        self._changed: dict = {}  # id -> a container or object that the function changes
         self._said: set = set()
 
     def run(self, f, args, kwargs):
@@ -45,24 +48,68 @@ class Recorder(syntax.Recorder):
         key = (source[0], *map(_name, source[1:]))
         if key in self._written:
             return value
+        if len(source) > 2 and id(source[1]) in self._copies:  # a part of what has been looked at
+            if is_container(value):
+                self._copies[id(value)] = value
+                self.adopt(value)
+            return value
         if key not in self._known:
             self._known[key] = self._seen(source, value)
         return self._known[key][1]
 
     def _seen(self, source, value):
         # kept with the value itself, so that its id stays taken
-        if type(value) is np.ndarray or is_tensor(value):
-            t = typeof(value)
-            if t.dtype.kind in "biufc" and t.dtype.isnative:
-                tensor = self.trace.input(t)
-                self.inputs.append((source, t, tensor.info))
-                return value, tensor
+        if id(value) in self._copies:
+            return value, value
+        if is_array(value) or is_container(value):
+            variables: list = []
+            seen, part = self._taken(value, variables, ())
+            self.inputs.append((source, part, variables))
+            return value, seen
         self.guards.append((source, value))
-        return value, super().read(source, value)
+        return value, self._part_of(value)
+
+    def _part_of(self, x):
+        """What the function sees for anything else than arrays and their containers."""
+        if isinstance(x, tuple):  # a named tuple: it holds what it holds for ever
+            values = [self.read(("ref", e, e), e) for e in x]
+            if any(a is not b for a, b in zip(values, x)):
+                return type(x)._make(values) if hasattr(x, "_make") else x
+        return super().read(("ref", x, x), x)
+
+    def _taken(self, x, variables, above):
+        """(what the function sees for x, how it is looked at again); variables: those of the arrays in x."""
+        if is_array(x):
+            tensor = self.trace.input(typeof(x))
+            variables.append(tensor.info)
+            self.tensors.append((tensor, tensor.info))
+            return tensor, typeof(x)
+        if not is_container(x) or id(x) in above:
+            return self._part_of(x), Kept(x)
+        rows = [self._taken(e, variables, (*above, id(x))) for e in entries(x)]
+        seen = x
+        if any(a is not b for (a, _), b in zip(rows, entries(x))):
+            seen = rebuilt(x, [a for a, _ in rows])
+            self._copies[id(seen)] = seen
+        self.adopt(seen)
+        return seen, Opened(x, [part for _, part in rows])
+
+    def finish(self):
+        """(inputs, guards), without those on the contents of containers that the function changes."""
+        inputs = []
+        for source, part, variables in self.inputs:
+            if type(part) is Opened:
+                if not variables and id(part.container) in self._changed:
+                    self.guards.append((source, part.container))
+                    continue
+                part.settle(self._changed)
+            inputs.append((source, part, variables))
+        return inputs, self.guards
 
     def wrote(self, x, kind, name):
         """The function changes an object or a container of outside: that happens now, once, and not when it runs."""
         self._written.add((kind, id(x), _name(name)))
+        self._changed[id(x)] = x
         if self.is_outer(x) and id(x) not in self._said:
             self._said.add(id(x))
             warnings.warn(
