@@ -10,7 +10,7 @@ import numpy as np
 
 from ...primitives.index import AT, _expand, layout
 from ...traces.graph import Var
-from .code import INT, Value
+from .code import INT, Value, supported
 from .direct import all_small, part, rearranged
 from .emit import aligned, direct
 from .nest import Nest
@@ -150,7 +150,7 @@ def getitem(emitter, line):
         return moved(emitter, emitter.mem(x), index, arrays, line)
     if line.out.type.size == 0:
         return emitter.buffer(line.out)
-    if x.type.dtype.kind not in "fiub":
+    if not supported(x.type.dtype):
         return None
     # few elements: one after the other
     target = emitter.local(line.out.type.dtype, line.out.type.shape) if is_small(line.out.type) else emitter.buffer(line.out)
@@ -199,7 +199,7 @@ def _write(emitter, line, target, v, arrays, add):
     index = line.params["index"]
     if numbers(arrays):
         place = moved(emitter, target, index, arrays, line) if arrays else part(emitter, target, index)
-        if place.size == 1 and target.dtype.kind in "fiub" and v.type.size == 1:
+        if place.size == 1 and supported(target.dtype) and v.type.size == 1:
             x = machine.cast(emitter.scalar(v), target.dtype)
             code.store(machine.add(code.load(place.ptr, place.dtype), x) if add else x, place.ptr)
         elif add:
@@ -232,7 +232,7 @@ def _started(emitter, line):
 def index_write(emitter, line):
     _, v, *arrays = line.args
     t = line.out.type
-    if t.dtype.kind not in "fiub":
+    if not supported(t.dtype):
         return None
     target = _started(emitter, line)
     if v.type.size and t.size:
@@ -244,7 +244,7 @@ def index_write(emitter, line):
 def scatter(emitter, line):
     v, *arrays = line.args
     t = line.out.type
-    if t.dtype.kind not in "fiub":
+    if not supported(t.dtype):
         return None
     target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
     emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
@@ -262,7 +262,7 @@ def scatter(emitter, line):
 def scatter_sum(emitter, line):
     """The box where all is regular is one vector loop; the frame around it is done element by element."""
     t = line.out.type
-    if t.dtype.kind not in "fiub":
+    if not supported(t.dtype):
         return None
     whole = tuple((0, n) for n in t.shape)
     boxes = [whole if box is None else box for box in line.params["boxes"]]

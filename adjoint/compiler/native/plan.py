@@ -8,6 +8,7 @@ backward pass of `sum(f(x))` are one loop.
 
 from ...core.types import Array, Tuple
 from ...traces.graph import Const, Var
+from .code import supported
 from .machine import cost
 from .storage import is_small
 
@@ -80,13 +81,13 @@ class Plan:
 
     def gathers(self, line):
         """x[i, j] with arrays for indices: a load at computed places."""
-        return line.op.name == "getitem" and any(a.type.shape for a in line.args[1:]) and line.args[0].type.dtype.kind in "fiub"
+        return line.op.name == "getitem" and any(a.type.shape for a in line.args[1:]) and supported(line.args[0].type.dtype)
 
     def is_reduction(self, line):
         if line.op.name not in REDUCTIONS:
             return False
         t = line.args[0].type
-        return not is_small(t) and t.size > 0 and t.dtype.kind in "fiub" and line.out.type.dtype.kind in "fiub"
+        return not is_small(t) and t.size > 0 and supported(t.dtype) and supported(line.out.type.dtype)
 
     def ready(self, a, space=None):
         """From which level on a value can be read, in a loop over `space` or (None) directly."""
