@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
@@ -11,6 +12,15 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VEC
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def no_disk_cache(monkeypatch):
+    """Compiled code is neither read from the user's folder nor put there."""
+    from adjoint.compiler.native import cache
+
+    monkeypatch.setattr(cache, "folder", lambda: None)
+
 
 _seconds: dict[str, float] = defaultdict(float)
 

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from adjoint.compiler.native import build, cache, indices, nest
+from adjoint.compiler.native import build, indices, nest
 from adjoint.compiler.native.code import Code, Value
 from adjoint.compiler.native.machine import ELEMENTWISE, Machine
 from adjoint.compiler.native.nest import Nest, Step
@@ -17,8 +17,7 @@ IN_REGISTERS = [name for name in SAMPLED if name in ELEMENTWISE]
 
 
 @pytest.fixture(autouse=True)
-def no_cache_and_no_warnings(monkeypatch):
-    monkeypatch.setattr(cache, "folder", lambda: None)
+def no_cache_and_no_warnings(no_disk_cache):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
