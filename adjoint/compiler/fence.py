@@ -9,6 +9,10 @@ TABLE = {
         "it decides on a value that is not known, and its text, which is needed to stage that, is not to be had",
         "put the function in a file or a notebook cell, or use ad.cond, ad.while_loop or ad.scan in it",
     ),
+    "unseen state": (
+        "compiled code would not see that it changes",
+        "pass it as an argument, or put the function in a file or a notebook cell",
+    ),
     "match": (
         "its patterns compare with a value that is not known",
         "write it with if, elif and else",

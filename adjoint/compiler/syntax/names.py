@@ -16,6 +16,7 @@ from .merge import Gap, use
 from .numpys import vectorized
 from .outside import changing, forget, fresh, read_item, recorder, unknown_key
 from .source import NoSource
+from .textless import told_copy
 
 from . import python  # noqa: F401  isort: skip  (fills the table)
 
@@ -85,8 +86,10 @@ def _unwilling(f, reason):
 
     @functools.wraps(f)
     def call(*args, **kwargs):
+        told = recorder.get()
+        g = f if told is None else told_copy(f, told, resolve)
         try:
-            return f(*args, **kwargs)
+            return g(*args, **kwargs)
         except ConcreteError as error:
             if not getattr(error, "_adjoint_no_source", False):
                 new = refuse("source", f"{f.__qualname__} is not rewritten: {reason}")
