@@ -102,6 +102,9 @@ def tolerance_of(op):
 # Samples
 
 
+ORDERS = {"gammainc_shape", "betainc_shape"}  # their ints say which derivative it is: they are known when it is compiled
+
+
 def is_leaf(x):
     try:
         t = typeof(x)
@@ -113,7 +116,7 @@ def is_leaf(x):
 def parts_of(case, rng, sheet, again=False):
     """Ask for a case's value, pullback, pushforward and batch; again: the first two, in another precision."""
     op = case.op
-    places = [i for i, a in enumerate(case.args) if is_leaf(a)]
+    places = [i for i, a in enumerate(case.args) if is_leaf(a) and not (op.name in ORDERS and type(a) is int)]
 
     def f(*xs):
         args = list(case.args)
