@@ -10,6 +10,8 @@ from hypothesis import settings
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(_name, "1")  # read when NumPy is imported, which is later; workers would fight for the cores
 
+os.environ.setdefault("ADJOINT_CACHE", "0")  # tests neither read nor fill the user's folder of compiled code
+
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -15,6 +15,7 @@ from ..core.types import Array
 from ..primitives import loops
 from . import passes
 
+LARGEST = 20_000  # lines, those of bodies included, up to which a graph is compiled: LLVM needs about 0.3 ms a line
 _lock = threading.RLock()
 _SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 
@@ -58,8 +59,14 @@ class Program:
                 self._call = self._interpret
                 return self
             start = time.perf_counter()
-            graph = self.optimized = passes.run(_widened(self.graph))
+            lines = passes.size(self.graph)
+            if lines <= 2 * LARGEST:
+                self.optimized = passes.run(self.graph)
+                lines = passes.size(self.optimized)
             self.seconds["passes"] = time.perf_counter() - start
+            if lines > LARGEST:
+                return self._too_large(lines)
+            graph = self.optimized
             try:
                 self._emit(graph)
             except NotImplementedError as error:
@@ -78,6 +85,19 @@ class Program:
             strict = call.Spec(args=spec.args, outputs=spec.outputs, fallback=_mismatch, **self.common())
             self._strict = call.make(self.loaded, strict)
             return self
+
+    def _too_large(self, lines):
+        """Loops unrolled, or a recursion laid out: to compile it would take minutes."""
+        self.optimized = None
+        self.notes.append(f"run by NumPy, line by line: {lines} lines are more than the {LARGEST} that are compiled")
+        warnings.warn(
+            f"{self.graph.name} is captured as {lines} lines, more than the {LARGEST} that are compiled, and is run by NumPy: a loop "
+            "was unrolled or a recursion laid out; write it as a loop whose state keeps its shapes, or with ad.while_loop or ad.scan",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        self._call = self._interpret
+        return self
 
     def common(self):
         """What every builtin on this kernel has in common."""
@@ -153,10 +173,6 @@ def _mismatch(*leaves):
 def _plain(graph):
     """Whether inputs and outputs are arrays and numbers: a kernel has no others."""
     return all(type(v.type) is Array for v in (*graph.inputs, *graph.outputs))
-
-
-def _widened(graph):
-    return graph
 
 
 def leaf_node(t):
