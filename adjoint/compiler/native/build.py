@@ -209,12 +209,6 @@ def optimized(ir_text: str, effort=USUAL) -> str:
         return str(module)
 
 
-def assembly(ir_text: str, effort=USUAL) -> str:
-    """The machine code that IR text becomes, as text."""
-    with _module(ir_text, effort) as module:
-        return _machine(effort[1]).emit_assembly(module)
-
-
 def _module(ir_text, effort):
     """LLVM's own form of IR text, verified and optimised."""
     llvm = _binding()

@@ -117,9 +117,6 @@ class Code:
     def value(self, text, dtype, width):
         return Value(self.emit(text), dtype, width)
 
-    def comment(self, text):
-        self.lines.append("  ; " + text)
-
     def finish(self, name="kernel"):
         """The text of the function `i32 name(ptr %ins, ptr %outs, ptr %ws)`."""
         text = [f"define i32 @{name}(ptr %ins, ptr %outs, ptr %ws) {{", "entry:", *self.entry, "  br label %start", "start:"]

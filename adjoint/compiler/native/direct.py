@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ...core.types import Array
-from .code import supported
+from .code import register, supported
 from .emit import direct
 from .nest import Nest
 from .plan import REDUCTIONS
@@ -181,11 +181,7 @@ def joined(emitter, line):
         if line.op.name == "pad":
             return _small_pad(emitter, line)
         return rearranged(emitter, line)
-    out = line.out.type
-    if is_small(out):
-        out_mem = emitter.local(out.dtype, out.shape)
-    else:
-        out_mem = emitter.buffer(line.out)
+    out_mem = emitter.buffer(line.out)
     if line.op.name == "pad":
         emitter.fill_any(out_mem)
     for source, place, index in _pieces(line):
@@ -246,7 +242,7 @@ def diagonal(emitter, line):
         view = seen(emitter, x, lambda a: line.op.eval(a, **line.params))
     except Exception:  # not a view in this form
         return None
-    fresh = emitter.buffer(line.out) if not is_small(line.out.type) else emitter.local(x.dtype, view.shape)
+    fresh = emitter.buffer(line.out)
     emitter.copy(fresh, view)
     return fresh
 
@@ -264,7 +260,7 @@ def cumulative(emitter, line):
         return None
     code, machine = emitter.code, emitter.machine
     x = emitter.mem(line.args[0])
-    y = emitter.buffer(line.out) if not is_small(out) else emitter.local(out.dtype, out.shape)
+    y = emitter.buffer(line.out)
     axis %= len(out.shape)
     n = out.shape[axis]
     rest = tuple(m for i, m in enumerate(out.shape) if i != axis)
@@ -275,7 +271,7 @@ def cumulative(emitter, line):
 
     op = machine.add if line.op.name == "cumsum" else machine.multiply
     if math.prod(rest) == 1:
-        total = code.alloca(f"{_register(out.dtype)}")
+        total = code.alloca(register(out.dtype, 1))
         start = code.constant(-0.0 if line.op.name == "cumsum" else 1, out.dtype, 1)
         code.store_register(start if out.dtype.kind == "f" or line.op.name == "cumprod" else code.constant(0, out.dtype, 1), total)
         with code.loop(0, n) as i:
@@ -296,19 +292,13 @@ def cumulative(emitter, line):
     return y
 
 
-def _register(dtype):
-    from .code import register
-
-    return register(dtype, 1)
-
-
 @direct("diagonal_matrix")
 def diagonal_matrix(emitter, line):
     """Zeros with a diagonal."""
     out, offset = line.out.type, line.params["offset"]
     if len(out.shape) != 2 or not supported(out.dtype) or out.size == 0:
         return None
-    mem = emitter.local(out.dtype, out.shape) if is_small(out) else emitter.buffer(line.out)
+    mem = emitter.buffer(line.out)
     emitter.fill_any(mem)
     start = max(offset, 0) * mem.strides[1] + max(-offset, 0) * mem.strides[0]
     place = Mem(emitter.code.at(mem.ptr, start), mem.dtype, line.args[0].type.shape, (sum(mem.strides),))

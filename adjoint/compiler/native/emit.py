@@ -9,15 +9,14 @@ import math
 import numpy as np
 
 from ...core.types import Array, Tuple
-from ...traces.graph import Const, Graph, Var
-from .code import INT, Code, Module, Value, supported
+from ...traces.graph import Const, Var
+from .code import Code, Module, Value, element, supported
 from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
 from .nest import Nest
-from .plan import REDUCTIONS, Group, Plan, squeezed
-from .storage import Mem, Reg, Workspace, is_small, load_reg, offsets, store_reg
+from .plan import REDUCTIONS, Group, Plan
+from .storage import Mem, Reg, Workspace, is_small, load_reg, store_reg
 
-LITERAL = 32  # elements of a constant array that is written into the code; larger ones are bound when it is linked
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
 DIRECT: dict = {}  # op name -> function(emitter, line) -> value, or None: call NumPy back
@@ -261,17 +260,18 @@ class Emitter:
         """Room for a small array, in the function's own frame."""
         n = math.prod(shape)
         byte = "i8" if dtype.kind == "b" or not supported(dtype) else None
-        kind = f"[{n * (dtype.itemsize if byte else 1)} x {byte or _element(dtype)}]"
+        kind = f"[{n * (dtype.itemsize if byte else 1)} x {byte or element(dtype)}]"
         return Mem(self.code.alloca(kind, 64), dtype, shape)
 
-    def buffer(self, v, t=None):
-        """Memory for a variable: the target of an output, or a place in the workspace until its last use."""
-        t = t or v.type
+    def buffer(self, v):
+        """Memory for a variable: of the function's frame if small, the target of an output, or a place in the workspace
+        until its last use."""
+        t = v.type
+        if is_small(t):
+            return self.local(t.dtype, t.shape)
         root = self.plan.base(v)
         if id(root) in self.storage:
             return Mem(self.storage[id(root)].ptr, t.dtype, t.shape)
-        if is_small(t):
-            return self.local(t.dtype, t.shape)
         size = t.size * t.dtype.itemsize
         offset = self.kernel.take(size)
         self.buffers[id(root)] = (offset, size)
@@ -574,12 +574,6 @@ class Emitter:
         return out_of_bounds(self, line)
 
 
-def _element(dtype):
-    from .code import element
-
-    return element(dtype)
-
-
 def aligned(mem, shape):
     """The strides by which a view is read as an array of this shape: broadcast."""
     extra = len(shape) - len(mem.shape)
@@ -590,6 +584,3 @@ def squeezed_layout(have, shape):
     """Which axes of a shape, those of length 1 left away, an array broadcast to it has."""
     extra = len(shape) - len(have)
     return tuple(i >= extra and have[i - extra] != 1 for i, n in enumerate(shape) if n != 1)
-
-
-__all__ = ["DIRECT", "INT", "Emitter", "Graph", "Kernel", "direct", "offsets", "squeezed"]

@@ -14,7 +14,7 @@ from .code import INT, Value, supported
 from .direct import all_small, part, rearranged
 from .emit import aligned, direct
 from .nest import Nest
-from .storage import Mem, is_small
+from .storage import Mem
 
 
 def out_of_bounds(emitter, line):
@@ -153,7 +153,7 @@ def getitem(emitter, line):
     if not supported(x.type.dtype):
         return None
     # few elements: one after the other
-    target = emitter.local(line.out.type.dtype, line.out.type.shape) if is_small(line.out.type) else emitter.buffer(line.out)
+    target = emitter.buffer(line.out)
     mem = emitter.mem(x)
 
     def each(code, source, place):
@@ -223,7 +223,7 @@ def _started(emitter, line):
         mem = emitter.mem(x)
         if mem.contiguous:
             return mem
-    mem = emitter.local(out.type.dtype, out.type.shape) if is_small(out.type) else emitter.buffer(out)
+    mem = emitter.buffer(out)
     emitter.copy(mem, emitter.read(x))
     return mem
 
@@ -246,7 +246,7 @@ def scatter(emitter, line):
     t = line.out.type
     if not supported(t.dtype):
         return None
-    target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
+    target = emitter.buffer(line.out)
     emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
     if v.type.size and t.size:
         _write(emitter, line, target, v, arrays, bool(arrays) and not numbers(arrays))
@@ -270,7 +270,7 @@ def scatter_sum(emitter, line):
     for axis, n in enumerate(t.shape):
         edges = sorted({0, n, *(e for box in boxes for e in box[axis])})
         core.append(max(itertools.pairwise(edges), key=lambda e: e[1] - e[0]) if len(edges) > 1 else (0, n))
-    target = emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
+    target = emitter.buffer(line.out)
     terms = [(_boxed(emitter.mem(a), box), box) for a, box in zip(line.args, boxes)]
     here = []
     for mem, box in terms:

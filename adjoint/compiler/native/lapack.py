@@ -11,8 +11,8 @@ import numpy as np
 
 from .code import INT, Value
 from .emit import direct
-from .products import _each, function, integer, layout, letter, real
-from .storage import Mem, is_small, load_reg
+from .products import each_matrix, function, integer, letter, matrix, real
+from .storage import Mem, load_reg
 
 _PREFIX = {"float64": "d", "float32": "s"}
 _SINGULAR = np.linalg.LinAlgError("Singular matrix")
@@ -40,11 +40,6 @@ def check(emitter, info, error):
     code.fail_if(failed, emitter.kernel.module.error(error))
 
 
-def result(emitter, line):
-    t = line.out.type
-    return emitter.local(t.dtype, t.shape) if is_small(t) else emitter.buffer(line.out)
-
-
 def stacked(emitter, line, mems, f):
     """f of the matrices of each place of the leading axes."""
     emitter.kernel.note(f"{line.op.name} {list(line.args[0].type.shape)} by LAPACK")
@@ -54,7 +49,7 @@ def stacked(emitter, line, mems, f):
     if not lead:
         f(mems)
     else:
-        _each(emitter, lead, mems, f)
+        each_matrix(emitter, lead, mems, f)
 
 
 def row_at(emitter, mem, i):
@@ -68,7 +63,7 @@ def cholesky(emitter, line):
     if not potrf:
         return None
     code = emitter.code
-    y = result(emitter, line)
+    y = emitter.buffer(line.out)
     emitter.copy(y, emitter.read(line.args[0]))
 
     def each(mems):
@@ -87,16 +82,6 @@ def cholesky(emitter, line):
     return y
 
 
-def _triangle(emitter, a):
-    """A matrix that BLAS can read, and whether it is stored in columns."""
-    found = layout(a)
-    if found is None:
-        fresh = emitter.scratch(a.dtype, a.shape)
-        emitter.copy(fresh, a)
-        a, found = fresh, layout(fresh)
-    return a, *found
-
-
 @direct("solve_triangular")
 def solve_triangular(emitter, line):
     prefix = wanted(line)
@@ -105,7 +90,7 @@ def solve_triangular(emitter, line):
         return None
     code, machine = emitter.code, emitter.machine
     lower = line.params["lower"]
-    y = result(emitter, line)
+    y = emitter.buffer(line.out)
     emitter.copy(y, emitter.read(line.args[1]))
     a = emitter.mem(line.args[0])
     one = real(emitter, 1, y.dtype)
@@ -113,7 +98,7 @@ def solve_triangular(emitter, line):
     def each(mems):
         a, x = mems
         n, k = x.shape
-        a, transposed, ld = _triangle(emitter, a)
+        a, (transposed, ld) = matrix(emitter, a)
         with code.loop(0, n) as i:
             d = code.load(code.at(row_at(emitter, a, i), code.times(i, a.strides[1])), a.dtype)
             zero = machine.compare("equal", d, machine.of(0, d))
@@ -162,7 +147,7 @@ def solve(emitter, line):
     if not getrs:
         return None
     a = emitter.mem(line.args[0])
-    y = result(emitter, line)
+    y = emitter.buffer(line.out)
     b = emitter.mem(line.args[1])
     n, k = y.shape[-2:]
     lu = emitter.scratch(y.dtype, (n, n))
@@ -201,7 +186,7 @@ def inv(emitter, line):
     getri = prefix and function(emitter, prefix + "getri", 7)
     if not getri:
         return None
-    y = result(emitter, line)
+    y = emitter.buffer(line.out)
     emitter.copy(y, emitter.read(line.args[0]))
     n = y.shape[-1]
     work = emitter.scratch(y.dtype, (64 * n,))
@@ -226,7 +211,7 @@ def det(emitter, line):
         return None
     code, machine = emitter.code, emitter.machine
     a = emitter.mem(line.args[0])
-    y = result(emitter, line)
+    y = emitter.buffer(line.out)
     n = a.shape[-1]
     lu = emitter.scratch(a.dtype, (n, n))
     size = a.dtype.itemsize

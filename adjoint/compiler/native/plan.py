@@ -6,7 +6,7 @@ makes is there for other lines of the same loop at once, for everything else one
 backward pass of `sum(f(x))` are one loop.
 """
 
-from ...core.types import Array, Tuple
+from ...core.types import Array
 from ...traces.graph import Const, Var
 from .code import supported
 from .machine import cost
@@ -285,11 +285,7 @@ class Plan:
                 if type(x) is Var and id(x) in owned and id(x) not in root and last.get(id(x)) == i and apart:
                     self.in_place.add(id(step.out))
                     joined[id(step.out)] = x
-            if type(step.out.type) is Array and not is_small(step.out.type):
-                owned.add(id(step.out))
-            elif type(step.out.type) is Tuple:
-                pass
-            if step.op.name == "item":
+            if step.op.name == "item" or (type(step.out.type) is Array and not is_small(step.out.type)):
                 owned.add(id(step.out))
 
         def base(v):
@@ -307,7 +303,6 @@ class Plan:
         for v in self.graph.outputs:
             if type(v) is Var:
                 ends[id(base(v))] = end
-        self.ends = ends
         self.dying: dict = {}  # step -> roots that nobody reads after it
         for k, i in ends.items():
             self.dying.setdefault(i, []).append(k)

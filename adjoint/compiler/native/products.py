@@ -201,7 +201,7 @@ def matmul(emitter, line):
         y = Mem(y.ptr, y.dtype, (k, 1), (y.strides[0], y.dtype.itemsize))
     m, n = x.shape[-2], y.shape[-1]
     lead = out.shape[: len(out.shape) - (len(p) > 1) - (len(q) > 1)]
-    result = emitter.local(out.dtype, out.shape) if is_small(out) else emitter.buffer(line.out)
+    result = emitter.buffer(line.out)
     whole = Mem(result.ptr, out.dtype, (*lead, m, n))
     emitter.kernel.note(f"matmul {list(p)} {list(q)}")
     emitter.kernel.work += 2 * out.size * k
@@ -212,11 +212,11 @@ def matmul(emitter, line):
         rows = Mem(x.ptr, x.dtype, (math.prod(lead) * m, k))
         multiply(emitter, rows, y, Mem(result.ptr, out.dtype, (math.prod(lead) * m, n)))
         return result
-    _each(emitter, lead, [x, y, whole], lambda parts: multiply(emitter, *parts))
+    each_matrix(emitter, lead, [x, y, whole], lambda parts: multiply(emitter, *parts))
     return result
 
 
-def _each(emitter, lead, mems, f):
+def each_matrix(emitter, lead, mems, f):
     """f of the matrices at each place of the leading axes, broadcast."""
     from .emit import aligned
 

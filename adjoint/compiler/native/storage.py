@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .code import Value, supported
+from .code import supported
 
 SMALL = 16  # elements of the largest array that is kept in registers
 SMALL_BYTES = 128
@@ -155,8 +155,3 @@ def offsets(mem):
     for n, s in zip(mem.shape, mem.strides):
         total = total[..., None] + np.arange(n) * s
     return [int(x) for x in total.reshape(-1)]
-
-
-def number(x, dtype):
-    """A Value for an i64 text."""
-    return Value(str(x), dtype, 1)

@@ -83,7 +83,7 @@ def box_of(index, shape, have):
 def _start(b):
     def step(line):
         again = line.op is scatter_sum and any(b.made_by(a, _SET, scatter_sum) for a in line.args)
-        if again or (line.op is _ADD and all(_like(a.type, line.out.type) for a in line.args)):
+        if again or (line.op is _ADD and _adds_scatters(b, line) and all(_like(a.type, line.out.type) for a in line.args)):
             dense, boxes, few = _terms(b, line)
             if boxes or few:
                 value = _joined(b, dense, boxes, few, line.out.type)
@@ -92,6 +92,14 @@ def _start(b):
         return b.append(line)
 
     return step
+
+
+def _adds_scatters(b, line):
+    """Whether there is a scatter among what is added, at any depth: noted a line, or long sums were walked again and again."""
+    found = any(b.made_by(a, _SCATTER, _PAD, scatter_sum, index_add) or a in b.memo for a in line.args)
+    if found:
+        b.memo[line.out] = True
+    return found
 
 
 def _like(a, t):

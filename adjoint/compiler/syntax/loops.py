@@ -446,7 +446,7 @@ def _outside(loop, frame):
     return [frame.entered[id(h)][2] for h in loop.handles.values()]
 
 
-def stage_for(cells, sequence, start, body, spec, first_flags=None):
+def stage_for(cells, sequence, start, body, spec):
     """for item in sequence[start:]: body(item), as one op: a scan, or a while where it may break."""
     n = len(sequence) - start
     parts = sequence.parts(start)
