@@ -5,7 +5,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import ConcreteError, user_line
 from ..core.guard import protect
-from ..core.op import Trace
+from ..core.op import Trace, explain
 from ..core.tensor import Flat, Tensor, make, unknown
 from ..core.types import typeof
 from .graph import Const, Graph, Line, Var, infer
@@ -30,7 +30,11 @@ class Capture(Trace):
         if self.ended:
             self.escaped()
         row = [self.operand(a) for a in args]
-        out = Var(infer(op, [v.type for v in row], params))
+        types = [v.type for v in row]
+        try:
+            out = Var(infer(op, types, params))
+        except Exception as error:
+            raise explain(error, op, types)
         self.lines.append(Line(out, op, row, params, user_line()))
         return make(out.type, self, out)
 

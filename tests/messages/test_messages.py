@@ -391,3 +391,9 @@ def test_check_grads_names_what_is_wrong():
         ad.check_grads(wrong, 3.0)
     assert "3" in caught.text and "6" in caught.text
     ad.check_grads(lambda x: x * x, 3.0)
+
+
+def test_shapes_that_do_not_broadcast_in_a_captured_function():
+    for transform in (ad.graph, ad.jit):
+        with complains(ValueError, "shape mismatch", "in add(float64[2], float64[3])"):
+            transform(lambda x: x + np.ones(3))(np.ones(2))
