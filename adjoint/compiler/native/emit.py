@@ -15,7 +15,7 @@ from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
 from .nest import Nest
 from .plan import REDUCTIONS, Group, Plan
-from .storage import Mem, Reg, Workspace, is_small, load_reg, store_reg
+from .storage import Mem, Reg, Workspace, half, half_dtype, is_small, load_reg, store_reg
 
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
@@ -275,7 +275,8 @@ class Emitter:
         size = t.size * t.dtype.itemsize
         offset = self.kernel.take(size)
         self.buffers[id(root)] = (offset, size)
-        return Mem(self.code.at("%ws", offset), t.dtype, t.shape)
+        strides = self.plan.strides(v)
+        return Mem(self.code.at("%ws", offset), t.dtype, t.shape, strides)
 
     def scratch(self, dtype, shape, keep=False):
         """Memory outside any variable's life: for the present step, or (keep) for the rest of this graph."""
@@ -320,16 +321,23 @@ class Emitter:
         nest.run(lambda get: get.store(b, self.machine.cast(get.load(a), target.dtype)), max(source.dtype.itemsize, target.dtype.itemsize))
 
     def _copy_odd(self, target, source):
-        # complex numbers and the like: as pairs of numbers or bytes
-        n = target.dtype.itemsize
-        if source.dtype != target.dtype:
-            raise NotImplementedError(f"a copy of {source.dtype} into {target.dtype}")
-        word = np.dtype(np.int64) if n % 8 == 0 else np.dtype(np.int8)
-        k = n // word.itemsize
+        # complex numbers as pairs of real ones, the like as bytes
         strides = aligned(source, target.shape)
+        if target.dtype.kind == "c" and source.dtype.kind in "fiub":
+            source = Mem(source.ptr, source.dtype, target.shape, strides)
+            self.copy(half(self.code, target, 0), source)
+            self.fill(half(self.code, target, 1), self.code.constant(0, half_dtype(target.dtype), 1))
+            return
+        if target.dtype.kind == source.dtype.kind == "c":
+            into, out_of = half_dtype(target.dtype), half_dtype(source.dtype)
+        elif target.dtype == source.dtype:
+            into = out_of = np.dtype(np.int64) if target.dtype.itemsize % 8 == 0 else np.dtype(np.int8)
+        else:
+            raise NotImplementedError(f"a copy of {source.dtype} into {target.dtype}")
+        k = target.dtype.itemsize // into.itemsize
         self.copy(
-            Mem(target.ptr, word, (*target.shape, k), (*target.strides, word.itemsize)),
-            Mem(source.ptr, word, (*target.shape, k), (*strides, word.itemsize)),
+            Mem(target.ptr, into, (*target.shape, k), (*target.strides, into.itemsize)),
+            Mem(source.ptr, out_of, (*target.shape, k), (*strides, out_of.itemsize)),
         )
 
     def fill_any(self, target):
@@ -460,6 +468,7 @@ class Emitter:
                         mem = self.mem(x)
                         strides = aligned(mem, shape)
                         sources[key] = nest.access(mem, [s for s, n in zip(strides, shape) if n != 1])
+                        sources[key].movable = True
         stores = []
         for v in group.stores:
             mem = self.buffer(v)
@@ -506,7 +515,7 @@ class Emitter:
         sizes += [r.dtype.itemsize for _, r, _ in reductions.values()]
         work = sum(cost(line.op.name) for line in order)
         self.kernel.work += int(work * math.prod(group.space))
-        nest.run(body, max([s for s in sizes if s > 1], default=1), work)
+        nest.run(body, max([s for s in sizes if s > 1], default=1), work, self.scratch)
         self.machine.inline = False
         for line, _, mem in reductions.values():
             self.env[id(line.out)] = load_reg(code, mem) if is_small(line.out.type) else mem

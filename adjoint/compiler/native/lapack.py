@@ -2,7 +2,7 @@
 
 LAPACK reads columns, we write rows: it sees each matrix transposed. A lower triangle in rows is an upper one in columns, and
 the inverse of the transpose is the transpose of the inverse, so only right hand sides have to be turned around.
-Decompositions with vectors (eigh, svd, qr) call NumPy back: their own work outweighs the call.
+Decompositions with vectors are in `decompositions`.
 """
 
 import math

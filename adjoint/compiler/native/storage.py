@@ -62,6 +62,17 @@ class Mem:
         return True
 
 
+def half_dtype(dtype):
+    """The dtype of the real and the imaginary part of complex numbers."""
+    return np.dtype(f"f{dtype.itemsize // 2}")
+
+
+def half(code, mem, which):
+    """The view of the real (0) or imaginary (1) parts of complex numbers in memory."""
+    dtype = half_dtype(mem.dtype)
+    return Mem(code.at(mem.ptr, which * dtype.itemsize), dtype, mem.shape, mem.strides)
+
+
 class StackRef:
     """The steps that one run of a loop saved: elements first .. first + count of a growable buffer.
 
