@@ -17,6 +17,15 @@ def _inverse(x):
     return np.reciprocal(x) if type(x) is not np.float64 and isinstance(x, float) else 1 / x
 
 
+def _divided_by(f):
+    # one division where the partial, an inverse, takes a division and a product; Python's own, by zero, is an error
+    def back(g, node):
+        d = f(node[4])
+        return np.divide(g, d) if type(d) is float else g / d
+
+    return back
+
+
 exp = elementwise("exp", np.exp, lambda y, _x: y, pulls=(lambda g, node: g * node[3], None))
 exp2 = elementwise("exp2", np.exp2, lambda y, _x: y * math.log(2.0))
 
@@ -37,7 +46,13 @@ log = elementwise(
 )
 log2 = elementwise("log2", np.log2, lambda _y, x: _inverse(x * math.log(2.0)), domain=((0.2, 3),))
 log10 = elementwise("log10", np.log10, lambda _y, x: _inverse(x * math.log(10.0)), domain=((0.2, 3),))
-log1p = elementwise("log1p", np.log1p, lambda _y, x: _inverse(1 + x), domain=((-0.5, 3),))
+log1p = elementwise(
+    "log1p",
+    np.log1p,
+    lambda _y, x: _inverse(1 + x),
+    domain=((-0.5, 3),),
+    pulls=(_divided_by(lambda x: 1 + x), None),
+)
 sqrt = elementwise("sqrt", np.sqrt, lambda y, _x: 0.5 / y, domain=((0.2, 3),))
 cbrt = elementwise("cbrt", np.cbrt, lambda y, _x: 1 / (3 * y * y), domain=((0.2, 3),))
 square = elementwise("square", np.square, lambda _y, x: 2 * x)
@@ -56,7 +71,10 @@ def _sech2(_y, x):
 def _tanh_back(g, node):
     # sech^2 from cosh, accurate in the tails where 1 - y^2 cancels. Divided twice: from |x| = 356 on cosh^2 overflows,
     # where its inverse is still a number
-    c = np.cosh(node[4])
+    y, x = node[3:5]
+    if type(y) is np.ndarray and y.size and -0.7 < y.min() and y.max() < 0.7:
+        return g * ((1 - y) * (1 + y))  # as accurate as that here, and no function at all
+    c = np.cosh(x)
     return g / c / c
 
 
@@ -70,7 +88,9 @@ cos = elementwise("cos", np.cos, lambda _y, x: -np.sin(x))
 tan = elementwise("tan", np.tan, lambda y, _x: 1 + y * y, domain=((-1, 1),))
 arcsin = elementwise("arcsin", np.arcsin, lambda _y, x: 1 / np.sqrt((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
 arccos = elementwise("arccos", np.arccos, lambda _y, x: -1 / np.sqrt((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
-arctan = elementwise("arctan", np.arctan, lambda _y, x: 1 / (1 + x * x))
+arctan = elementwise(
+    "arctan", np.arctan, lambda _y, x: 1 / (1 + x * x), pulls=(_divided_by(lambda x: 1 + x * x), None)
+)
 sinh = elementwise("sinh", np.sinh, lambda _y, x: np.cosh(x))
 cosh = elementwise("cosh", np.cosh, lambda _y, x: np.sinh(x))
 tanh = elementwise("tanh", np.tanh, _sech2, pulls=(_tanh_back, None))

@@ -345,11 +345,19 @@ def _sum_to(g, have, want):
             s = np.add.reduce(np.add.reduce(rows[:n].reshape(256, n // 256, *row), 0), 0)
             return (s + np.add.reduce(rows[n:], 0) if n < len(rows) else s).reshape(want)
     if type(g) is np.ndarray:  # as below, without NumPy's Python layer
-        s = np.add.reduce(g, axes)
+        s = sum_short(g) if axes == (g.ndim - 1,) and g.size > 1024 and g.shape[-1] <= 8 else np.add.reduce(g, axes)
         return s if len(axes) == extra else s.reshape(want)
     if extra and len(axes) == extra:
         return np.sum(g, axis=axes)
     return np.reshape(np.sum(g, axis=axes), want)
+
+
+def sum_short(g):
+    """The sum over a last axis of few entries, in their order: NumPy starts anew at each row, 3 to 20 times slower."""
+    s = g[..., 0] + g[..., 1] if g.shape[-1] > 1 else g[..., 0].copy()
+    for k in range(2, g.shape[-1]):
+        s += g[..., k]
+    return s
 
 
 def broadcast_like(t, y):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.op import Op, bind
+from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
 from .custom import stop_gradient
@@ -69,6 +69,8 @@ def _norm_jvp(ts, y, a, ord, axes, keepdims):
 
 
 def _norm_vjp(wants, g, y, a, ord, axes, keepdims):
+    if ord == 2 and type(a) is np.ndarray and type(y) is np.float64 and 1e-100 < y < 1e100 and is_plain(g):
+        return (a * (g / y),)  # one pass: nothing over- or underflows, and where y is finite, so is a
     return (strong_mul(expand(g, shape_of(a), axes, keepdims), _slope(y, a, ord, axes, keepdims)),)
 
 
