@@ -270,8 +270,15 @@ def test_other_shapes():
     assert np.array_equal(*expanded("outer", a, b))
 
 
+@pytest.mark.parametrize("axis", [0, -1])
+def test_lexsort(axis):
+    rng = np.random.default_rng(0)
+    keys = rng.integers(0, 3, (3, 5, 7)), rng.integers(0, 2, (3, 5, 7)), np.round(rng.normal(size=(3, 5, 7)))
+    assert np.array_equal(*expanded("lexsort", *keys, axis=axis - 3 if axis == 0 else axis))
+
+
 def test_what_is_covered():
-    tested = {*ELEMENTWISE, *(name for name, _ in REDUCTIONS), "power", "softmax", "round", "einsum", "outer"}
+    tested = {*ELEMENTWISE, *(name for name, _ in REDUCTIONS), "power", "softmax", "round", "einsum", "outer", "lexsort"}
     assert set(COMPOSITIONS) == tested
 
 

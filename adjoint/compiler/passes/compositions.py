@@ -283,6 +283,20 @@ def stop_gradient(x):
 COMPOSITIONS["stop_gradient"] = stop_gradient
 
 
+# Order
+
+
+def lexsort(*keys, axis):
+    """By the first key, then, keeping the order of what is equal, by each of the others; exact."""
+    order = np.argsort(keys[0], axis)
+    for k in keys[1:]:
+        order = np.take_along_axis(order, np.argsort(np.take_along_axis(k, order, axis), axis), axis)
+    return order
+
+
+COMPOSITIONS["lexsort"] = lexsort
+
+
 # SciPy's
 
 

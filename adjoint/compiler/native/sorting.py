@@ -1,0 +1,311 @@
+"""Sorting: argsort, argmax and argmin, searchsorted: places along one axis.
+
+Numbers of every real dtype are turned into 64-bit integers of the same order first, NaN last and -0 equal to 0, so that one
+merge sort does for all. It moves keys and places together, and is stable: runs of RUN are sorted by insertion, then
+merged pairwise from one memory into the other and back; two runs that are in order already are copied.
+"""
+
+import math
+
+import numpy as np
+
+from .code import INT, Value, register, supported
+from .emit import direct
+from .nest import Nest
+from .storage import Mem
+
+RUN = 8
+_LAST = np.iinfo(np.int64).max
+
+
+def _lines(mem, axis):
+    """(view with the axis last, the axis' length)."""
+    axis %= len(mem.shape)
+    order = [*(i for i in range(len(mem.shape)) if i != axis), axis]
+    return Mem(mem.ptr, mem.dtype, [mem.shape[i] for i in order], [mem.strides[i] for i in order])
+
+
+def _each_line(emitter, mems, lead, f):
+    """f of the addresses of each place of the leading axes."""
+    code = emitter.code
+
+    def level(k, ptrs):
+        if k == len(lead):
+            f(ptrs)
+            return
+        with code.loop(0, lead[k]) as i:
+            level(k + 1, [code.at(p, code.times(i, m.strides[k])) for p, m in zip(ptrs, mems)])
+
+    level(0, [m.ptr for m in mems])
+
+
+def ordered(machine, x):
+    """Numbers as signed integers of 64 bits in the same order."""
+    dtype = x.dtype
+    if dtype.kind == "f":
+        x = machine.cast(x, np.dtype(np.float64))
+        unordered = machine.isnan(x)
+        x = machine.binary("fadd", x, machine.of(0.0, x))  # -0 becomes 0
+        bits = machine.text(f"bitcast {x} to {register(INT, x.width)}", INT, x.width)
+        negative = machine.binary("ashr", bits, machine.of(63, bits))
+        bits = machine.binary("xor", bits, machine.binary("lshr", negative, machine.of(1, bits)))
+        return machine.select(unordered, machine.of(_LAST, bits), bits)
+    x = machine.cast(x, INT)
+    return machine.binary("xor", x, machine.of(-(2**63), x)) if dtype == np.uint64 else x
+
+
+@direct("argsort")
+def argsort(emitter, line):
+    t = line.args[0].type
+    if not supported(t.dtype) or t.size == 0:
+        return None
+    code, machine = emitter.code, emitter.machine
+    emitter.kernel.module.functions["ad.argsort"] = _ARGSORT
+    emitter.kernel.module.declare("llvm.memcpy.p0.p0.i64", "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+    y = emitter.buffer(line.out)
+    axis = line.params["axis"]
+    a, b = _lines(emitter.mem(line.args[0]), axis), _lines(y, axis)
+    n = a.shape[-1]
+    work = emitter.scratch(INT, (4, n))
+    keys, places, *spare = (Mem(code.at(work.ptr, 8 * n * i), INT, (n,)) for i in range(4))
+
+    def each(ptrs):
+        nest = Nest(code, (n,))
+        source = nest.access(Mem(ptrs[0], a.dtype, (n,), a.strides[-1:]), a.strides[-1:])
+        target = nest.access(keys, keys.strides, False)
+        nest.run(lambda get: get.store(target, ordered(machine, get.load(source))))
+        memory = ", ".join(f"ptr {m.ptr}" for m in (keys, places, *spare))
+        code.do(f"call void @ad.argsort({memory}, i64 {n})")
+        emitter.copy(Mem(ptrs[1], INT, (n,), b.strides[-1:]), places)
+
+    emitter.kernel.note(f"argsort {list(t.shape)}")
+    emitter.kernel.work += int(4 * t.size * max(1, math.log2(n)))
+    _each_line(emitter, [a, b], a.shape[:-1], each)
+    return y
+
+
+@direct("argmax", "argmin", "nanargmax", "nanargmin")
+def extreme(emitter, line):
+    t = line.args[0].type
+    if not supported(t.dtype) or t.size == 0:
+        return None
+    code, machine = emitter.code, emitter.machine
+    name = line.op.name
+    beyond = "greater" if name.endswith("max") else "less"
+    y = emitter.buffer(line.out)
+    a = _lines(emitter.mem(line.args[0]), line.params["axis"])
+    floating = t.dtype.kind == "f"
+    skip = floating and name.startswith("nan")
+    n = a.shape[-1]
+    best, place = code.alloca(register(t.dtype, 1)), code.alloca("i64")
+    missing = emitter.kernel.module.error(ValueError("All-NaN slice encountered")) if skip else None
+
+    def each(ptrs):
+        code.store_register(code.load(ptrs[0], t.dtype), best)
+        code.do(f"store i64 0, ptr {place}")
+        with code.loop(1, n) as i:
+            x = code.load(code.at(ptrs[0], code.times(i, a.strides[-1])), t.dtype)
+            old = code.load_register(best, t.dtype, 1)
+            take = machine.compare(beyond, x, old)
+            if skip:  # a number is better than no number
+                take = machine._or(take, machine.binary("and", machine.isnan(old), machine.compare("equal", x, x)))
+            elif floating:  # the first NaN is the best of all
+                take = machine._or(take, machine.test("fcmp uno", x, x))
+                take = machine._and(take, machine.compare("equal", old, old))
+            code.store_register(machine.select(take, x, old), best)
+            here = Value(i, INT, 1)
+            code.store_register(machine.select(take, here, code.load_register(place, INT, 1)), place)
+        if skip:
+            code.fail_if(machine.isnan(code.load_register(best, t.dtype, 1)).name, missing)
+        code.store(code.load_register(place, INT, 1), ptrs[1])
+
+    emitter.kernel.work += 2 * t.size
+    _each_line(emitter, [a, y], a.shape[:-1], each)
+    return y
+
+
+@direct("searchsorted")
+def searchsorted(emitter, line):
+    """By halving: of the places that are left, the lower half goes where what is sought is beyond its end."""
+    a, v, *sorter = line.args
+    dtype = np.result_type(a.type.dtype, v.type.dtype)
+    if sorter or not all(map(supported, (a.type.dtype, v.type.dtype, dtype))) or 0 in (a.type.size, v.type.size):
+        return None
+    code, machine = emitter.code, emitter.machine
+    y = emitter.buffer(line.out)
+    row, sought = emitter.mem(a), emitter.mem(v)
+    n = a.type.size
+    low, count = code.alloca("i64"), code.alloca("i64")
+
+    def before(x, z):  # x comes before z
+        less = machine.compare("less", x, z)
+        if dtype.kind != "f":
+            return less
+        return machine._or(less, machine._and(machine.compare("equal", x, x), machine.isnan(z)))  # NaN is last
+
+    def each(ptrs):
+        x = machine.cast(code.load(ptrs[0], sought.dtype), dtype)
+        code.do(f"store i64 0, ptr {low}")
+        code.do(f"store i64 {n}, ptr {count}")
+        with code.loop(0, n.bit_length()):
+            lo, left = code.emit(f"load i64, ptr {low}"), code.emit(f"load i64, ptr {count}")
+            half = code.emit(f"lshr i64 {left}, 1")
+            middle = code.emit(f"add nsw i64 {lo}, {half}")
+            inside = code.emit(f"icmp ne i64 {left}, 0")
+            safe = code.emit(f"select i1 {inside}, i64 {middle}, i64 0")
+            z = machine.cast(code.load(code.at(row.ptr, code.times(safe, row.strides[0])), row.dtype), dtype)
+            if line.params["side"] == "left":
+                on = before(z, x).name
+            else:
+                on = code.emit(f"xor i1 {before(x, z).name}, true")
+            on = code.emit(f"and i1 {on}, {inside}")
+            after = code.emit(f"add nsw i64 {middle}, 1")
+            rest = code.emit(f"sub nsw i64 {code.emit(f'sub nsw i64 {left}, {half}')}, 1")
+            code.do(f"store i64 {code.emit(f'select i1 {on}, i64 {after}, i64 {lo}')}, ptr {low}")
+            code.do(f"store i64 {code.emit(f'select i1 {on}, i64 {rest}, i64 {half}')}, ptr {count}")
+        code.store(code.load_register(low, INT, 1), ptrs[1])
+
+    emitter.kernel.work += 4 * v.type.size * n.bit_length()
+    _each_line(emitter, [sought, y], sought.shape, each)
+    return y
+
+
+# Sorts n keys and puts their places beside them; two spare memories of the same size.
+_ARGSORT = f"""define internal void @ad.argsort(ptr %keys, ptr %places, ptr %keys2, ptr %places2, i64 %n) noinline {{
+entry:
+  br label %runs
+
+runs:                                     ; each run of {RUN} by insertion
+  %lo = phi i64 [ 0, %entry ], [ %hi, %run.end ]
+  %more = icmp slt i64 %lo, %n
+  br i1 %more, label %run, label %merging
+run:
+  %lo8 = add nsw i64 %lo, {RUN}
+  %whole = icmp slt i64 %lo8, %n
+  %hi = select i1 %whole, i64 %lo8, i64 %n
+  br label %next
+next:
+  %i = phi i64 [ %lo, %run ], [ %i1, %put ]
+  %in = icmp slt i64 %i, %hi
+  br i1 %in, label %take, label %run.end
+take:
+  %pk = getelementptr i64, ptr %keys, i64 %i
+  %k = load i64, ptr %pk
+  br label %down
+down:
+  %j = phi i64 [ %i, %take ], [ %j1, %move ]
+  %first = icmp sle i64 %j, %lo
+  br i1 %first, label %put, label %look
+look:
+  %j1 = sub nsw i64 %j, 1
+  %pj = getelementptr i64, ptr %keys, i64 %j1
+  %kj = load i64, ptr %pj
+  %above = icmp sgt i64 %kj, %k
+  br i1 %above, label %move, label %put
+move:
+  %pt = getelementptr i64, ptr %keys, i64 %j
+  store i64 %kj, ptr %pt
+  %qj = getelementptr i64, ptr %places, i64 %j1
+  %pl = load i64, ptr %qj
+  %qt = getelementptr i64, ptr %places, i64 %j
+  store i64 %pl, ptr %qt
+  br label %down
+put:
+  %pp = getelementptr i64, ptr %keys, i64 %j
+  store i64 %k, ptr %pp
+  %qp = getelementptr i64, ptr %places, i64 %j
+  store i64 %i, ptr %qp
+  %i1 = add nsw i64 %i, 1
+  br label %next
+run.end:
+  br label %runs
+
+merging:                                  ; runs of `size` from (a, b) into (c, d), which then change roles
+  %size = phi i64 [ {RUN}, %runs ], [ %size2, %pass.end ]
+  %a = phi ptr [ %keys, %runs ], [ %c, %pass.end ]
+  %b = phi ptr [ %places, %runs ], [ %d, %pass.end ]
+  %c = phi ptr [ %keys2, %runs ], [ %a, %pass.end ]
+  %d = phi ptr [ %places2, %runs ], [ %b, %pass.end ]
+  %again = icmp slt i64 %size, %n
+  br i1 %again, label %pairs, label %finish
+pairs:
+  %start = phi i64 [ 0, %merging ], [ %stop, %pair.end ]
+  %pair.more = icmp slt i64 %start, %n
+  br i1 %pair.more, label %pair, label %pass.end
+pair:
+  %mid0 = add nsw i64 %start, %size
+  %mid.in = icmp slt i64 %mid0, %n
+  %mid = select i1 %mid.in, i64 %mid0, i64 %n
+  %stop0 = add nsw i64 %mid, %size
+  %stop.in = icmp slt i64 %stop0, %n
+  %stop = select i1 %stop.in, i64 %stop0, i64 %n
+  br i1 %mid.in, label %touch, label %rest
+touch:                                    ; already in order?
+  %midless = sub nsw i64 %mid, 1
+  %pe = getelementptr i64, ptr %a, i64 %midless
+  %pf = getelementptr i64, ptr %a, i64 %mid
+  %e = load i64, ptr %pe
+  %f = load i64, ptr %pf
+  %fine = icmp sle i64 %e, %f
+  br i1 %fine, label %rest, label %merge
+merge:
+  %x = phi i64 [ %start, %touch ], [ %x1, %merge.more ]
+  %y = phi i64 [ %mid, %touch ], [ %y1, %merge.more ]
+  %z = phi i64 [ %start, %touch ], [ %z1, %merge.more ]
+  %px = getelementptr i64, ptr %a, i64 %x
+  %py = getelementptr i64, ptr %a, i64 %y
+  %kx = load i64, ptr %px
+  %ky = load i64, ptr %py
+  %right = icmp slt i64 %ky, %kx
+  %kz = select i1 %right, i64 %ky, i64 %kx
+  %from = select i1 %right, i64 %y, i64 %x
+  %pb = getelementptr i64, ptr %b, i64 %from
+  %bz = load i64, ptr %pb
+  %pz = getelementptr i64, ptr %c, i64 %z
+  %qz = getelementptr i64, ptr %d, i64 %z
+  store i64 %kz, ptr %pz
+  store i64 %bz, ptr %qz
+  %step = zext i1 %right to i64
+  %y1 = add nsw i64 %y, %step
+  %stay = xor i64 %step, 1
+  %x1 = add nsw i64 %x, %stay
+  %z1 = add nsw i64 %z, 1
+  br label %merge.more
+merge.more:
+  %left.on = icmp slt i64 %x1, %mid
+  %right.on = icmp slt i64 %y1, %stop
+  %both = and i1 %left.on, %right.on
+  br i1 %both, label %merge, label %tails
+tails:                                    ; one of them is empty
+  br i1 %left.on, label %left, label %rest
+left:
+  br label %rest
+rest:
+  %r = phi i64 [ %start, %pair ], [ %start, %touch ], [ %y1, %tails ], [ %x1, %left ]
+  %r.stop = phi i64 [ %stop, %pair ], [ %stop, %touch ], [ %stop, %tails ], [ %mid, %left ]
+  %t = phi i64 [ %start, %pair ], [ %start, %touch ], [ %z1, %tails ], [ %z1, %left ]
+  %count = sub nsw i64 %r.stop, %r
+  %bytes = shl i64 %count, 3
+  %sa = getelementptr i64, ptr %a, i64 %r
+  %sb = getelementptr i64, ptr %b, i64 %r
+  %sc = getelementptr i64, ptr %c, i64 %t
+  %sd = getelementptr i64, ptr %d, i64 %t
+  call void @llvm.memcpy.p0.p0.i64(ptr %sc, ptr %sa, i64 %bytes, i1 false)
+  call void @llvm.memcpy.p0.p0.i64(ptr %sd, ptr %sb, i64 %bytes, i1 false)
+  br label %pair.end
+pair.end:
+  br label %pairs
+pass.end:
+  %size2 = shl i64 %size, 1
+  br label %merging
+
+finish:
+  %home = icmp eq ptr %b, %places
+  br i1 %home, label %done, label %fetch
+fetch:
+  %all = shl i64 %n, 3
+  call void @llvm.memcpy.p0.p0.i64(ptr %places, ptr %b, i64 %all, i1 false)
+  br label %done
+done:
+  ret void
+}}"""
