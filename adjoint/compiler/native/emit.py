@@ -137,6 +137,7 @@ class Emitter:
         self.graph = graph
         self.env = {id(v): x for v, x in zip(graph.inputs, inputs)}
         self.targets = targets or [None] * len(graph.outputs)
+        self.mutable = mutable
         self.plan = Plan(graph, self.native, mutable)
         self.buffers: dict = {}  # root variable -> (offset, size) in the workspace
         self.temporary: list = []  # taken for the present step
@@ -159,7 +160,14 @@ class Emitter:
                 if k in self.buffers:
                     self.kernel.give(*self.buffers.pop(k))
         outs = [self.read(v) for v in self.graph.outputs]
-        return [self.finish(x, target) for x, target in zip(outs, self.targets)]
+        return [
+            x if self.stays(k, v) else self.finish(x, target)
+            for k, (v, x, target) in enumerate(zip(self.graph.outputs, outs, self.targets))
+        ]
+
+    def stays(self, k, v):
+        """Whether output k is the k-th of the inputs that may be overwritten, written in place: it is not moved."""
+        return type(v) is Var and k < len(self.mutable) and self.plan.base(v) is self.mutable[k]
 
     def finish(self, x, target):
         """An output where it is wanted."""

@@ -13,16 +13,19 @@ from .machine import Machine
 
 WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
+REPEATED = 4  # times that an element is read from which on a copy in the right order pays
+SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise sum adds up in one lane before it splits
 
 
 class Access:
     """Memory that the body reads or writes, with one stride an axis of the space."""
 
-    __slots__ = ("depth", "dtype", "mem", "pointers", "reads", "splat", "strides")
+    __slots__ = ("depth", "dtype", "mem", "movable", "pointers", "reads", "splat", "strides")
 
     def __init__(self, mem, strides, reads):
         self.mem = mem
         self.reads = reads
+        self.movable = False  # it may be read from a copy in another order
         self.dtype = mem.dtype
         self.strides = list(strides)
         self.pointers: list = []  # the address at the start of each level of the nest
@@ -34,6 +37,7 @@ class Reduction:
 
     kind: add, multiply, maximum, minimum, logical_and, logical_or. A sum adds BLOCK vectors, then joins that partial sum to
     a total by Knuth's two-sum, which keeps what the addition lost (Knuth, TAOCP 2, 4.2.2): the error does not grow with n.
+    A sum of at most SHORT vectors is as accurate without.
     """
 
     def __init__(self, kind, dtype, axes, target):
@@ -43,10 +47,7 @@ class Reduction:
         self.target = target  # an Access, strides 0 along the reduced axes
         self.accumulators: list = []
         self.total = None
-
-    @property
-    def exact(self):
-        return self.kind == "add" and self.dtype.kind == "f"
+        self.exact = False  # a sum with an exact pair
 
     def identity(self):
         if self.kind == "add":
@@ -114,17 +115,15 @@ class Nest:
 
     # Order and merge axes
 
-    def _arrange(self):
+    def _arrange(self, itemsize, work, scratch):
         n = len(self.shape)
         if n > 1:
-            # the innermost axis is the one that most accesses walk element by element; the others keep their order
-
-            def score(i):
-                return sum((a.strides[i] == a.dtype.itemsize) - 2 * (abs(a.strides[i]) > a.dtype.itemsize) for a in self.accesses)
-
-            best = max(range(n), key=lambda i: (score(i), i))
+            best = self._innermost(itemsize, work, scratch is not None)
             order = [i for i in range(n) if i != best] + [best]
             self._permute(order)
+            for a in self.accesses if scratch is not None else ():
+                if self._repeated(a, n - 1):
+                    self._pack(a, scratch)
         i = len(self.shape) - 2
         while i >= 0:
             inner = self.shape[i + 1]
@@ -144,6 +143,59 @@ class Nest:
             for r in self.reductions:
                 r.axes = [True]
 
+    def _innermost(self, itemsize, work, packs):
+        """The axis to be walked innermost, in vectors; the others keep their order."""
+
+        # usually the one that most accesses walk element by element
+        def score(i):
+            return sum((a.strides[i] == a.dtype.itemsize) - 2 * (abs(a.strides[i]) > a.dtype.itemsize) for a in self.accesses)
+
+        n = len(self.shape)
+        usual = max(range(n), key=lambda i: (score(i), i))
+        total = math.prod(self.shape)
+
+        def price(i):
+            """About what the nest costs, in additions of a vector."""
+            m = self.shape[i]
+            width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (m - 1).bit_length()))
+            vector, row = float(work), 4.0
+            for a in self.accesses:
+                if a.strides[i] == 0:
+                    vector += 0.25
+                elif abs(a.strides[i]) == a.dtype.itemsize or (packs and self._repeated(a, i)):
+                    vector += 1
+                else:
+                    vector += 1.5 * width
+            for r in self.reductions:
+                if r.axes[i]:
+                    row += 12  # its lanes are joined
+                else:
+                    vector += 1  # it is joined in memory
+            return total // m * (-(-m // width) * vector * width * itemsize / 32 + row)
+
+        best = min(range(n), key=price)
+        return best if price(best) < 0.7 * price(usual) else usual
+
+    def _repeated(self, a, i):
+        """Whether an access jumps along axis i and reads each element often enough for a copy in the right order."""
+        if not a.movable or abs(a.strides[i]) <= a.dtype.itemsize:
+            return False
+        return math.prod(n for n, s in zip(self.shape, a.strides) if s == 0) >= REPEATED
+
+    def _pack(self, a, scratch):
+        """Read from a copy in which the innermost axis is contiguous."""
+        axes = [i for i, s in enumerate(a.strides) if s]
+        shape = [self.shape[i] for i in axes]
+        mem = scratch(a.dtype, shape)
+        nest = Nest(self.code, shape)
+        source = nest.access(a.mem, [a.strides[i] for i in axes])
+        target = nest.access(mem, mem.strides, False)
+        nest.run(lambda get: get.store(target, get.load(source)), a.dtype.itemsize)
+        a.mem = mem
+        a.strides = [0] * len(a.strides)
+        for i, s in zip(axes, mem.strides):
+            a.strides[i] = s
+
     def _permute(self, order):
         self.shape = [self.shape[i] for i in order]
         for a in self.accesses:
@@ -153,13 +205,16 @@ class Nest:
 
     # Run
 
-    def run(self, body, itemsize=8, work=10):
-        """Emit the nest. body(get) evaluates one vector; get is a `Step`. work: about how many operations it is."""
+    def run(self, body, itemsize=8, work=10, scratch=None):
+        """Emit the nest. body(get) evaluates one vector; get is a `Step`. work: about how many operations it is.
+
+        scratch(dtype, shape): memory for copies of what is read again and again in an unsuitable order.
+        """
         if 0 in self.shape:
             for r in self.reductions:
                 self._fill(r)
             return
-        self._arrange()
+        self._arrange(itemsize, work, scratch)
         n = self.shape[-1]
         width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
         self.width = width
@@ -176,6 +231,8 @@ class Nest:
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
         for r in self.reductions:
             if r.level < self.depth:
+                short = math.prod(self.shape[r.level :]) <= SHORT * width
+                r.exact = r.kind == "add" and r.dtype.kind == "f" and not short
                 kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
                 r.accumulators = [code.alloca(kind) for _ in range(unroll)]
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None

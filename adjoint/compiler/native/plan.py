@@ -10,11 +10,12 @@ from ...core.types import Array
 from ...traces.graph import Const, Var
 from .code import supported
 from .machine import cost
-from .storage import is_small
+from .storage import contiguous_strides, is_small
 
 REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
+SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
 
@@ -32,6 +33,13 @@ class Group:
 
 def squeezed(shape):
     return tuple(n for n in shape if n != 1)
+
+
+def moved_strides(t, axis):
+    """The strides of an array of this type that is stored with `axis` innermost."""
+    order = [i for i in range(len(t.shape)) if i != axis] + [axis]
+    inner = contiguous_strides(t.dtype, [t.shape[i] for i in order])
+    return tuple(inner[order.index(i)] for i in range(len(order)))
 
 
 def has_effect(line):
@@ -225,6 +233,26 @@ class Plan:
             out.append(line)
             done.add(k)
         return out
+
+    def strides(self, v):
+        """How a loop's value is laid out in memory: None for row by row."""
+        t = v.type
+        shape = squeezed(t.shape)
+        if id(v) not in self.space or len(shape) < 2:
+            return None
+        m, n = shape[-1], max(shape)
+        if m > SHORT_AXIS or n < LONG_AXIS or n < 4 * m:
+            return None
+        return moved_strides(t, t.shape.index(n)) if self.only_loops_read(v) else None
+
+    def only_loops_read(self, v):
+        """Whether loops alone, which walk memory in any order, read a variable or views of it."""
+        if id(v) in self.outputs:
+            return False
+        return all(
+            id(u.out) in self.space or (self.is_view(u) and u.op.name != "reshape" and self.only_loops_read(u.out))
+            for u in self.users.get(id(v), ())
+        )
 
     # Lifetimes
 
