@@ -13,7 +13,7 @@ import adjoint as ad
 PUBLIC = [
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian", "hvp", "vmap",
     "elementwise_grad", "stop_gradient", "checkpoint", "custom_rule", "cond", "while_loop", "scan", "check_grads",
-    "graph", "tensor", "Tensor", "no_grad", "config", "show", "plot", "blame", "tree",
+    "graph", "jit", "differentiable", "tensor", "Tensor", "no_grad", "config", "show", "plot", "blame", "tree",
 ]  # fmt: skip
 
 MODULES = sorted(m.name for m in pkgutil.walk_packages(ad.__path__, "adjoint.") if not m.name.endswith("__main__"))

@@ -16,6 +16,11 @@ AdjointError
 
 import os
 import sys
+from contextvars import ContextVar
+
+# While rewritten code runs: a function from a user's function to its copy (compiler.syntax), so that what a transform calls
+# is rewritten too. It is here because messages ask it: they do not advise what is on already.
+rewriting: ContextVar = ContextVar("adjoint_rewriting", default=None)
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # copy.deepcopy(x), functools.reduce(f, xs): the standard library's own frames, but not those of packages below it
@@ -84,6 +89,24 @@ def user_frame():
             return frame
         frame = frame.f_back
     return None
+
+
+def in_scipy():
+    """Whether the user's line is in a function of SciPy now."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if _OTHERS[1] in name and not name.startswith(_HERE):
+            return True
+        if not name.startswith(_NOT_USERS) and _OTHERS[0] not in name:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def as_it_stands(what):
+    """The advice to mark the function, where it is not marked or compiled already."""
+    return "" if rewriting.get() else f"mark the function @ad.differentiable, in which {what} (ad.jit does the same); "
 
 
 def user_line():

@@ -9,7 +9,7 @@ from _thread import RLock
 
 import numpy as np
 
-from .errors import ConcreteError, DTypeError, LeakError, MissingRuleError, MutationError, where
+from .errors import ConcreteError, DTypeError, LeakError, MissingRuleError, MutationError, as_it_stands, in_scipy, where
 from .types import TYPEOF, Array, typeof
 
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
@@ -280,15 +280,23 @@ def release(x, why):
         below = trace.concrete(x, why)
         if trace.holds(x):
             raise LeakError(
-                f"{why} on a tensor that is being differentiated would lose its derivative{where()}; use the tensor itself "
-                "(operators, methods and np functions work on it; ad.numpy.stack or ad.numpy.array join tensors), "
-                "or ad.stop_gradient(x) if no derivative is wanted"
+                f"{why} on a tensor that is being differentiated would lose its derivative{where()}; {_way_out()}"
             )
         x = below
         if type(x) is np.ndarray:  # other recordings, or the attached tensor itself, may read this memory
             x = x.view()
             x.flags.writeable = False
     return x
+
+
+def _way_out():
+    if in_scipy():
+        return "SciPy's function asks for a plain array: call the function of the same name in adjoint.scipy, if it is there"
+    return (
+        "use the tensor itself (operators, methods and np functions work on it; ad.numpy.stack or ad.numpy.array join tensors); "
+        + as_it_stands("np.array([x, y]), a[i] = x and the math module's functions work as they stand")
+        + "or ad.stop_gradient(x) if no derivative is wanted"
+    )
 
 
 def peek(x):
@@ -301,9 +309,15 @@ def peek(x):
 
 def unknown(tensor, why):
     """The message for a Python decision on a value that is not known."""
-    return (
+    what = (
         f"{why} needs the value of a tensor that is not known here{where()}: {typeof(tensor)} is captured or batched; "
-        "use ad.cond, ad.while_loop, ad.scan or np.where in its place, or make the value an argument that is not mapped"
+    )
+    if in_scipy():
+        return f"{what}{_way_out()}"
+    return (
+        f"{what}use ad.cond, ad.while_loop, ad.scan or np.where in its place; "
+        + as_it_stands("if, while, np.array([x, y]) and a[i] = x work as they stand")
+        + "or make the value an argument that is not mapped"
     )
 
 

@@ -4,13 +4,22 @@ What goes out has the kind that came in: Python floats, NumPy scalars, arrays, t
 """
 
 import functools
-from contextvars import ContextVar
 
 import numpy as np
 
 from ..core import tree
 from ..core.config import config
-from ..core.errors import AdjointError, ConcreteError, DTypeError, LeakError, MutationError, ShapeError, defined, where
+from ..core.errors import (
+    AdjointError,
+    ConcreteError,
+    DTypeError,
+    LeakError,
+    MutationError,
+    ShapeError,
+    defined,
+    rewriting,
+    where,
+)
 from ..core.op import check_array
 from ..core.tensor import Tensor, is_tensor, untracked
 from ..core.types import Array, typeof
@@ -143,9 +152,10 @@ def check_input(name, x, path):
     )
 
 
-# While rewritten code runs: a function from a user's function to its copy (compiler.syntax), so that what a transform calls
-# is rewritten too.
-rewriting: ContextVar = ContextVar("adjoint_rewriting", default=None)
+_FILL = (
+    "mark the function @ad.differentiable, in which a[i] = x works as it stands (ad.jit does the same); make the array with "
+    "adjoint.numpy (import adjoint.numpy as np); or join the parts with np.stack or np.concatenate"
+)
 
 
 def call(f, args, kwargs):
@@ -162,13 +172,11 @@ def call(f, args, kwargs):
         line = _line(error)
         if isinstance(cause, LeakError):
             raise LeakError(
-                f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; "
-                "make the array with adjoint.numpy (import adjoint.numpy as np), or join the parts with np.stack or np.concatenate"
+                f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; {_FILL}"
             ).with_traceback(error.__traceback__) from error
         if isinstance(cause, ConcreteError):
             raise ConcreteError(
-                f"a tensor whose value is not known here (batched or captured) was stored in a NumPy array{line}; "
-                "make the array with adjoint.numpy (import adjoint.numpy as np), or join the parts with np.stack or np.concatenate"
+                f"a tensor whose value is not known here (batched or captured) was stored in a NumPy array{line}; {_FILL}"
             ).with_traceback(error.__traceback__) from error
         if "read-only" in str(error):
             raise MutationError(

@@ -61,8 +61,35 @@ def test_writing_a_tensor_into_an_array():
         buffer[0] = x[0]
         return np.sum(buffer)
 
-    with complains(errors.LeakError, "NumPy array", "adjoint.numpy"):
+    with complains(errors.LeakError, "NumPy array", "@ad.differentiable", "adjoint.numpy"):
         ad.grad(f)(X)
+    assert np.array_equal(ad.grad(ad.differentiable(f))(X), [1.0, 0.0, 0.0])
+
+
+def test_the_way_out_is_named_where_it_is_not_taken_yet():
+    import math
+
+    def f(x):
+        return math.sin(x)
+
+    def g(x):
+        return len(x.tobytes()) * x
+
+    with complains(errors.LeakError, "@ad.differentiable", "stop_gradient"):
+        ad.grad(f)(0.0)
+    assert ad.grad(ad.differentiable(f))(0.0) == 1.0
+    with complains(errors.LeakError, "stop_gradient") as told:
+        ad.grad(ad.differentiable(g))(0.0)
+    assert "@ad.differentiable" not in told.text
+
+
+def test_a_function_of_scipy_that_makes_arrays():
+    import scipy.linalg
+
+    with complains(errors.LeakError, "adjoint.scipy"):
+        ad.grad(lambda x: scipy.linalg.cho_factor(np.eye(3) * x)[0].sum())(X)
+    with complains(errors.ConcreteError, "adjoint.scipy"):
+        ad.jit(lambda x: scipy.linalg.cho_factor(np.eye(3) * x)[0].sum())(X)
 
 
 def test_in_place_operator_on_an_array():

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from ...core import tree
+from ...core.errors import rewriting
 from ...core.tensor import is_tensor
-from ...transforms.calling import rewriting
 from .copies import GENERATED, is_library
 from .merge import Gap, use
 from .names import copied, resolve
@@ -92,7 +92,19 @@ def rewrite(f):
 def differentiable(f):
     """Mark a function: it is called as a copy, in which buffers can be filled and control flow can be staged.
 
-    `np.zeros(n)` then `a[i] = x` works in it under every transform, and `if`, `while` and `for` work under vmap.
+    `a = np.zeros(n)` then `a[i] = x`, `np.array([x, y])` and the math module's functions work in it, and in the functions of
+    yours that it calls, under every transform; `if`, `while` and `for` work under vmap too. Numbers and plain arrays in give
+    plain results, more slowly than the function itself. `jit` needs no mark.
+
+    >>> import math, numpy as np, adjoint as ad
+    >>> @ad.differentiable
+    ... def f(x):
+    ...     a = np.zeros(2)
+    ...     a[0] = math.sin(x)
+    ...     a[1] = x * a[0]
+    ...     return a.sum()
+    >>> ad.grad(f)(0.0)
+    1.0
     """
     return rewrite(f)
 
