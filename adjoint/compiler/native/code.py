@@ -5,6 +5,7 @@ these into registers and phis, so that emission need not know about dominance.
 """
 
 import contextlib
+import functools
 
 import numpy as np
 
@@ -13,11 +14,13 @@ _TYPES = {
     "float64": "double", "float32": "float", "bool": "i1", "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8",
     "uint64": "i64", "uint32": "i32", "uint16": "i16", "uint8": "i8",
 }  # fmt: skip
+_BY_DTYPE = {np.dtype(name): kind for name, kind in _TYPES.items()}
 BOOL = np.dtype(bool)
 INT = np.dtype(np.int64)
 DOUBLE = np.dtype(np.float64)
 
 
+@functools.lru_cache(256)  # asked for some ten times a line, and a dtype's name is made anew each time
 def supported(dtype):
     """Whether values of this dtype can live in registers."""
     return dtype.name in _TYPES and dtype.isnative
@@ -25,7 +28,7 @@ def supported(dtype):
 
 def element(dtype):
     """The register type of one element."""
-    return _TYPES[dtype.name]
+    return _BY_DTYPE[dtype]
 
 
 def register(dtype, width):

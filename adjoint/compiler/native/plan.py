@@ -317,8 +317,11 @@ class Plan:
                 owned.add(id(step.out))
 
         def base(v):
+            first = v
             while id(v) in joined:
                 v = joined[id(v)]
+            if first is not v:
+                joined[id(first)] = v  # a chain of writes in place is walked once
             return v
 
         self.base = base

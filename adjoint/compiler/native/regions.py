@@ -263,6 +263,13 @@ def body_of(emitter, graph, inputs, targets=None, mutable=()):
     return inner, outs, [(slot, top) for slot, top in zip(passing, saved)] if passing else []
 
 
+def saved(types):
+    """What a loop keeps of each step for the way back, in words."""
+    if not types:
+        return ""
+    return f"; each step saves {sum(map(_bytes, types))} bytes ({', '.join(map(str, types))})"
+
+
 def restore(emitter, tops):
     for slot, top in tops:
         emitter.code.do(f"store i64 {top}, ptr {emitter.code.at('%ws', slot + 16)}")
@@ -304,7 +311,7 @@ def while_loop(emitter, line):
     restore(emitter, tops)
     code.jump(head)
     code.label(end)
-    emitter.kernel.note(f"while loop: state {_types(body, n)}, saves {[str(t) for t in pushed.types]} a step")
+    emitter.kernel.note(f"while loop: state {_types(body, n)}{saved(pushed.types)}")
     return [*(cell.get() for cell in cells), *pushed.results()]
 
 

@@ -12,6 +12,7 @@ from ...traces.graph import Graph
 from .chains import chains
 from .cse import cse
 from .dce import dce
+from .diagonals import diagonals, placed
 from .expand import expand
 from .fold import fold
 from .inline import inline
@@ -31,11 +32,13 @@ PASSES = (
     ("dead code", dce, 1),
     ("loops", loops, 1),
     ("chains of products", chains, 2),
+    ("diagonals", diagonals, 2),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),
     ("simplify", simplify, 1),
     ("sums of scatters", sums, 2),
+    ("diagonals in place", placed, 2),
     ("dead code", dce, 0),
 )
 

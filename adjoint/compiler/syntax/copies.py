@@ -52,7 +52,15 @@ def rewritten(code, globals_, qualname):
     return known[1]
 
 
-def _rewrite(code, globals_, qualname):
+def text(f):
+    """The rewritten Python of a plain function, to be read; raises NoSource."""
+    return ast.unparse(ast.fix_missing_locations(_tree(f.__code__, f.__globals__, f.__qualname__))).replace(
+        "def _ad_user(", f"def {f.__name__}(", 1
+    )
+
+
+def _tree(code, globals_, qualname):
+    """The rewritten function, as a syntax tree."""
     import copy
 
     node = copy.deepcopy(find(code, globals_))
@@ -63,15 +71,20 @@ def _rewrite(code, globals_, qualname):
     if isinstance(node, ast.Lambda):
         node = rewriter.lambda_(node)
         node.args.defaults, node.args.kw_defaults = [], [None] * len(node.args.kwonlyargs)
-        body = ast.copy_location(ast.Return(node), node)
-    else:
-        node = rewriter.function(node)
-        node.decorator_list, node.returns = [], None
-        rewriter.defaults(node.args)
-        node.args.defaults = []
-        node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
-        node.name = "_ad_user"  # not its own: a name it calls itself by belongs to the outside
-        body = node
+        return node
+    node = rewriter.function(node)
+    node.decorator_list, node.returns = [], None
+    rewriter.defaults(node.args)
+    node.args.defaults = []
+    node.args.kw_defaults = [None] * len(node.args.kwonlyargs)
+    node.name = "_ad_user"  # not its own: a name it calls itself by belongs to the outside
+    return node
+
+
+def _rewrite(code, globals_, qualname):
+    node = _tree(code, globals_, qualname)
+    body = ast.copy_location(ast.Return(node), node) if isinstance(node, ast.Lambda) else node
+    free = code.co_freevars
     cells = (*free, RUNTIME) if RUNTIME not in free else free
     factory = ast.FunctionDef(
         "_ad_factory",
