@@ -26,6 +26,11 @@ def supported(dtype):
     return dtype.name in _TYPES and dtype.isnative
 
 
+def half_dtype(dtype):
+    """The dtype of the real and the imaginary part of complex numbers."""
+    return np.dtype(f"f{dtype.itemsize // 2}")
+
+
 def element(dtype):
     """The register type of one element."""
     return _BY_DTYPE[dtype]

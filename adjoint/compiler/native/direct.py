@@ -10,7 +10,7 @@ from .code import register, supported
 from .emit import direct
 from .nest import Nest
 from .plan import REDUCTIONS
-from .storage import Mem, Reg, is_small
+from .storage import Mem, Reg, half, is_small
 
 
 def dummy(mem):
@@ -94,7 +94,26 @@ def reshape(emitter, line):
         return Mem(fresh.ptr, x.dtype, shape)
 
 
-@direct("astype", "copy", "positive", "conjugate", "real", "stop_gradient")
+@direct("real", "imag")
+def part_of(emitter, line):
+    """The parts of complex numbers, as they lie in memory."""
+    x = emitter.mem(line.args[0])
+    return half(emitter.code, x, line.op.name == "imag") if x.dtype.kind == "c" else x
+
+
+@direct("paired")
+def paired(emitter, line):
+    """Complex numbers from their parts, where they are few."""
+    out = line.out.type
+    mem = emitter.buffer(line.out)
+    if out.size:
+        x, y = (emitter.broadcast(emitter.reg(a), out.shape).value for a in line.args)
+        value = emitter.machine.apply("paired", out.dtype, [x, y], {})
+        emitter.code.store(value, mem.ptr)
+    return mem
+
+
+@direct("astype", "copy", "positive", "conjugate", "stop_gradient")
 def same(emitter, line):
     """What the loops do not do: large arrays of the same dtype, empty ones, dtypes that are not in registers."""
     x = emitter.mem(line.args[0])

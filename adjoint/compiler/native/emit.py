@@ -10,12 +10,12 @@ import numpy as np
 
 from ...core.types import Array, Tuple
 from ...traces.graph import Const, Var
-from .code import Code, Module, Value, element, supported
+from .code import Code, Module, Value, element, half_dtype, supported
 from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
 from .nest import Nest
 from .plan import REDUCTIONS, Group, Plan
-from .storage import Mem, Reg, Workspace, half, half_dtype, is_small, load_reg, store_reg
+from .storage import Mem, Reg, Workspace, half, is_small, load_reg, store_reg
 
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
@@ -207,6 +207,8 @@ class Emitter:
         if line.op.name not in ELEMENTWISE or type(line.out.type) is not Array:
             return False
         types = [a.type for a in line.args]
+        if line.op.name == "paired":
+            return not is_small(Array(line.out.type.shape, types[0].dtype))
         if not all(type(t) is Array and supported(t.dtype) for t in (*types, line.out.type)):
             return False
         return self.machine.can(line.op.name, types, line.out.type)
@@ -519,7 +521,8 @@ class Emitter:
             for v, access in stores:
                 get.store(access, known[id(v)])
 
-        sizes = [line.out.type.dtype.itemsize for line in order if not plan.is_reduction(line)]
+        dtypes = [line.out.type.dtype for line in order if not plan.is_reduction(line)]
+        sizes = [d.itemsize // 2 if d.kind == "c" else d.itemsize for d in dtypes]
         sizes += [r.dtype.itemsize for _, r, _ in reductions.values()]
         work = sum(cost(line.op.name) for line in order)
         self.kernel.work += int(work * math.prod(group.space))

@@ -7,7 +7,7 @@ promotion did before. An op that has no method here is elementwise no more: it i
 import numpy as np
 
 from . import vecmath
-from .code import BOOL, DOUBLE, INT, Value, element, mangled, register
+from .code import BOOL, DOUBLE, INT, Value, element, half_dtype, mangled, register
 
 FAST = "contract"  # a * b + c may become one fma; NaN, infinities and signed zeros keep their meaning
 _COMPARE = {  # op -> (floating, signed, unsigned)
@@ -56,6 +56,8 @@ class Machine:
         if name in _COMPARE:
             return self.compare(name, *values)
         method = getattr(self, name)
+        if name == "paired":
+            return self.paired(*[self.cast(v, half_dtype(out)) for v in values])
         if name in _TESTS:
             return method(*values)
         if name == "where":
@@ -351,6 +353,11 @@ class Machine:
             return self.code.constant(True, BOOL, x.width)
         return self.test("fcmp olt", self.absolute(x), self.of(np.inf, x))
 
+    def paired(self, x, y):
+        """Real and imaginary parts as complex numbers lie in memory: in turn, in a vector of twice the width."""
+        places = [i for k in range(x.width) for i in (k, k + x.width)]
+        return self.code.shuffle(self.code.join([x, y]), places)
+
     def signbit(self, x):
         if x.dtype.kind != "f":
             return self.compare("less", x, self.of(0, x))
@@ -394,6 +401,6 @@ ELEMENTWISE = {
     *_MATH, *_COMPARE, "power", "add", "subtract", "multiply", "divide", "negative", "positive", "conjugate", "real",
     "stop_gradient", "astype", "copy", "square", "reciprocal", "sqrt", "absolute", "fabs", "maximum", "minimum", "fmax",
     "fmin", "loggamma", "clip", "where", "sign", "copysign", "heaviside", "relu", "deg2rad", "rad2deg", "strong_mul", "remainder",
-    "floor_divide", "floor", "ceil", "trunc", "rint", *_TESTS, "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
+    "paired", "floor_divide", "floor", "ceil", "trunc", "rint", *_TESTS, "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
 }  # fmt: skip
 

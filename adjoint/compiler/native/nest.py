@@ -404,14 +404,23 @@ class Step:
             x = code.load(ptr, a.dtype, self.width, self.mask)
             return code.shuffle(x, [*range(count - 1, -1, -1), *[-1] * (self.width - count)])
         ptr = self.pointer(a)
+        if stride == 2 * a.dtype.itemsize and self.mask is None:  # one part of complex numbers: two vectors hold them all
+            last = self.width - 1  # the second one ends at the last element, so that nothing behind it is touched
+            halves = [code.load(code.at(ptr, i * a.dtype.itemsize), a.dtype, self.width) for i in (0, last)]
+            return code.shuffle(code.join(halves), [k if k < self.width else k + 1 for k in range(0, 2 * self.width, 2)])
         parts = [code.load(code.at(ptr, i * stride), a.dtype) for i in range(count)]
         parts += [parts[-1]] * (self.width - count)
         return code.join(parts)
 
     def store(self, a, x):
         code, stride = self.nest.code, a.strides[-1]
+        pair = 2 if a.dtype.kind == "c" else 1  # of a complex number x holds both parts, one behind the other
         if stride == a.dtype.itemsize or self.width == 1:
-            code.store(x, self.pointer(a), self.mask)
+            code.store(x, self.pointer(a), self.mask and pair * self.mask)
+            return
+        if pair == 2:
+            for i in range(self.mask or self.width):
+                code.store(code.shuffle(x, [2 * i, 2 * i + 1]), code.at(self.pointer(a), i * stride))
             return
         ptr = self.pointer(a)
         for i in range(self.mask or self.width):

@@ -13,7 +13,7 @@ from .machine import cost
 from .storage import contiguous_strides, is_small
 
 REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
-VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip"}
+VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "imag"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
@@ -342,6 +342,8 @@ class Plan:
         """A line whose result shows its argument's memory."""
         if type(line.out.type) is not Array or is_small(line.out.type) or line.op.name not in VIEWS:
             return False
+        if line.op.name in ("real", "imag"):
+            return line.args[0].type.dtype.kind == "c"
         return line.op.name != "getitem" or not any(a.type.shape for a in line.args[1:])
 
     def writes(self, line):

@@ -8,11 +8,12 @@ import ctypes
 import functools
 import math
 
-from .code import DOUBLE, supported
+from .code import element, half_dtype, supported
 from .emit import direct
 from .nest import Nest
 from .storage import Mem, Reg, is_small
 
+_PREFIX = {"float64": "d", "float32": "s", "complex128": "z", "complex64": "c"}
 TINY = 64  # multiplications up to which a product is written out in registers
 
 
@@ -60,8 +61,9 @@ def letter(emitter, c):
 
 
 def real(emitter, x, dtype):
-    slot = emitter.code.alloca("double" if dtype == DOUBLE else "float")
-    emitter.code.store(emitter.code.constant(x, dtype, 1), slot)
+    part = half_dtype(dtype) if dtype.kind == "c" else dtype
+    slot = emitter.code.alloca(f"<2 x {element(part)}>")
+    emitter.code.store(emitter.code.vector([x, 0], part), slot)  # of a complex number both parts
     return slot
 
 
@@ -88,7 +90,7 @@ def matrix(emitter, mem):
 
 def multiply(emitter, a, b, y):
     """y = a b, matrices in memory; y contiguous. Plain loops where BLAS is missing."""
-    prefix = {"float64": "d", "float32": "s"}[y.dtype.name]
+    prefix = _PREFIX[y.dtype.name]
     m, k = a.shape
     n = b.shape[1]
     if n == 1 or m == 1:
@@ -182,15 +184,20 @@ def loops(emitter, a, b, y):
 def matmul(emitter, line):
     a, b = line.args
     out = line.out.type
-    if out.dtype.name not in ("float64", "float32") or not all(supported(v.type.dtype) for v in (a, b)):
+    complex_ = out.dtype.kind == "c"
+    dtypes = a.type.dtype, b.type.dtype
+    if out.dtype.name not in _PREFIX or not all(supported(d) or d.name in _PREFIX for d in dtypes):
         return None
+    if complex_ and not function(emitter, _PREFIX[out.dtype.name] + "gemm", 13):
+        return None  # plain loops know real numbers alone
     p, q = a.type.shape, b.type.shape
     k = p[-1]
-    if math.prod(p) * (q[-1] if len(q) > 1 else 1) <= TINY and len(p) <= 2 and len(q) <= 2 and out.size and k:
+    few = math.prod(p) * (q[-1] if len(q) > 1 else 1) <= TINY and not complex_
+    if few and len(p) <= 2 and len(q) <= 2 and out.size and k:
         return tiny(emitter, line)
     if 0 in (*p, *q):
         mem = emitter.buffer(line.out)
-        emitter.fill(mem, emitter.code.constant(0, out.dtype, 1))
+        emitter.fill_any(mem)
         return mem
     x, y = operand(emitter, a, out.dtype), operand(emitter, b, out.dtype)
     if len(p) == 1 and len(q) == 1:

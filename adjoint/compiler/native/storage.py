@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .code import supported
+from .code import half_dtype, supported
 
 SMALL = 16  # elements of the largest array that is kept in registers
 SMALL_BYTES = 128
@@ -60,11 +60,6 @@ class Mem:
                     return False
                 step *= n
         return True
-
-
-def half_dtype(dtype):
-    """The dtype of the real and the imaginary part of complex numbers."""
-    return np.dtype(f"f{dtype.itemsize // 2}")
 
 
 def half(code, mem, which):

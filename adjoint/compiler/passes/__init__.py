@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ...core.config import config
 from ...traces.graph import Graph
 from .chains import chains
+from .complexes import complexes
 from .cse import cse
 from .dce import dce
 from .diagonals import diagonals, placed
@@ -28,6 +29,7 @@ PASSES = (
     ("common subexpressions", cse, 1),
     ("constants", fold, 1),
     ("expand", expand, 0),
+    ("complex numbers", complexes, 2),
     ("simplify", simplify, 1),
     ("dead code", dce, 1),
     ("loops", loops, 1),
