@@ -41,6 +41,10 @@ TABLE = {
         "the draw would be made once, when the code is captured, and then stay the same for ever",
         "draw outside and pass the numbers as an argument",
     ),
+    "caught": (
+        "whether the handler runs depends on a value that is not known, and compiled code has no handlers",
+        "write the decision with if and else, or raise outside of the try",
+    ),
     "recursion": (
         "how deep it goes depends on a value that is not known",
         "write it as a while loop, with a list of your own for what is left to do, or as ad.while_loop",

@@ -187,6 +187,27 @@ def alias_written(x):
     return a[0] + c[0]
 
 
+def raised_and_caught(x):
+    try:
+        if x > 5:
+            raise ValueError("big")
+        y = x * 2
+    except (KeyError, ValueError):
+        y = 0.0
+    return y
+
+
+def asserted_and_caught(x):
+    def checked(y):
+        assert y < 5, y
+        return y
+
+    try:
+        return checked(x)
+    except:  # noqa: E722 - as users write it
+        return 0.0
+
+
 CASES = [
     (nothing_bound, "y has no value where the test fails"),
     (other_shape, r"float64\[2\].*weak float64\[\]"),
@@ -213,6 +234,8 @@ CASES = [
     (iterator_advanced, r"list\(it\)"),
     (unrolled_too_far, "unrolled into more than 10000 operations"),
     (alias_written, "copy"),
+    (raised_and_caught, "ValueError is raised.*with if and else"),
+    (asserted_and_caught, "AssertionError is raised.*with if and else"),
 ]
 
 
@@ -274,6 +297,26 @@ def test_a_users_except_does_not_swallow_what_is_refused():
     assert rewrite(f)(3.0) == -1.0
     with pytest.raises(fence.FenceError):
         capture(rewrite(f), 3.0)
+
+
+def test_an_exception_that_no_handler_outside_of_the_branch_catches():
+    def f(x):
+        try:
+            if x > 5:
+                try:
+                    raise KeyError
+                except KeyError:
+                    x = x * 10
+            if x < 0:
+                raise ValueError(f"negative: {x}")
+        except KeyError:
+            x = 0.0
+        return x
+
+    g = capture(rewrite(f), 1.0)
+    assert [g.run(x)[0] for x in (2.0, 6.0)] == [2.0, 60.0]
+    with pytest.raises(ValueError, match=r"negative: -1\.0"):
+        g.run(-1.0)
 
 
 def test_what_a_staged_branch_would_change_outside_is_refused_while_recording():

@@ -15,6 +15,7 @@ rest of the block moves into the other branch; behind one that may jump, it is g
 """
 
 import ast
+import copy
 
 from .expressions import (
     LOAD,
@@ -380,6 +381,10 @@ class Function(Expressions):
             s.orelse = self.guard(flags, s.orelse, live, s) if flags else self.block(s.orelse, live)
         s.finalbody = self.block(s.finalbody, live)
         if s.handlers and type(s) is ast.Try:
+            if not any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for part in s.body for n in ast.walk(part)):
+                kinds = [copy.deepcopy(h.type) if h.type is not None else name("BaseException") for h in s.handlers]
+                around = ast.withitem(runtime("catching", thunk(ast.Tuple(kinds, LOAD))), None)
+                s.body = [ast.copy_location(ast.With([around], s.body or [ast.Pass()]), s)]
             s.handlers = [ast.copy_location(h, s) for h in handlers] + s.handlers
         for part in (s.body, *(h.body for h in s.handlers)):
             if not part:

@@ -23,7 +23,7 @@ from .names import resolve
 from .outside import advance, changing, forget, outer, recorder, shadow, unknown_key
 from .sequences import SHORT, Backwards, Rows, UnknownRange, Zipped, sequence
 from .staged import cells_of
-from .texts import assert_, collecting, format_, print_, raising
+from .texts import Catching, assert_, collecting, format_, print_, raising
 from .truth import both, chain, either, flag, not_, truth
 
 LIMIT = 10_000  # ops that a loop which cannot be kept one may unroll into
@@ -96,6 +96,7 @@ class Runtime:
     both = staticmethod(both)
     either = staticmethod(either)
     raising = staticmethod(raising)
+    catching = staticmethod(Catching)
     assert_ = staticmethod(assert_)
     format = staticmethod(format_)
     born = staticmethod(born)

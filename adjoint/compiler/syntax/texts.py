@@ -64,6 +64,33 @@ class Raiser:
         return f"{self.kind.__name__}{self.places!r}"
 
 
+# The user's try statements that are running: (how many frames there were at its start, what its handlers catch)
+_catchers: ContextVar[tuple] = ContextVar("adjoint_catchers", default=())
+
+
+class Catching:
+    """Around the body of a try statement; `kinds` makes the tuple of what its handlers catch."""
+
+    def __init__(self, kinds):
+        self.kinds = kinds
+
+    def __enter__(self):
+        self.before = _catchers.get()
+        _catchers.set((*self.before, (len(FRAMES.get()), self.kinds)))
+
+    def __exit__(self, *_):
+        _catchers.set(self.before)
+
+
+def _fence(error, depth):
+    """Refuse an exception that a handler outside of the branch would catch: `depth` frames are inside of the branch."""
+    for born, kinds in reversed(_catchers.get()):
+        if isinstance(error, kinds()):
+            if born < depth:
+                raise refuse("caught", f"{type(error).__name__} is raised in a branch, inside a try that catches it")
+            return
+
+
 def raising(thunk):
     """The exception of a `raise` statement."""
     collect = Collect()
@@ -79,6 +106,7 @@ def raising(thunk):
         places = tuple(map(collect.place, error.args))
         make_error = Raiser(error, places)
         if frames:
+            _fence(error, len(frames))
             frames[-1].raised.append((error, make_error, collect.values))
         elif collect.values:
             return make_error(*collect.values)
@@ -98,6 +126,7 @@ def assert_(t, message):
         e = error()
     finally:
         collecting.reset(token)
+    _fence(e, len(FRAMES.get()) + 1)
     make_error = Raiser(e, tuple(map(collect.place, e.args)))
     emit(check_op, [not_(t), *collect.values], {"make": make_error})
 
