@@ -24,6 +24,7 @@ def main(argv=None):
 
     ops = commands.add_parser("ops", help="the table of all operations and their rules")
     ops.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    ops.add_argument("--native", action="store_true", help="which of them compiled code does itself")
     ops.set_defaults(run=_ops)
 
     coverage = commands.add_parser("coverage", help="what a tensor meets in each function of NumPy and scipy.special")
@@ -63,6 +64,12 @@ def _book(options):
 
 
 def _ops(options):
+    if options.native:
+        from .views import native
+
+        _all_ops()
+        print(native.markdown() if options.markdown else native.text(), end="" if options.markdown else "\n")
+        return 0
     rows = [_op_row(op) for _, op in sorted(_all_ops().items())]
     head = ("op", "kind", "jvp", "vjp", "batch", "complex", "sample")
     if options.markdown:
@@ -91,7 +98,7 @@ def _all_ops():
     from .core.tensor import complete
 
     complete()
-    for name in ("ops", "scipy"):
+    for name in ("ops", "scipy.special"):
         try:
             importlib.import_module(f"{__package__}.{name}")
         except ImportError:  # SciPy is not installed, or there is no such namespace yet
