@@ -30,8 +30,8 @@ def tolerance(w):
     return 32 * w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, keepdims=True, initial=0)
 
 
-def _near_value(w):
-    # which pairs agree within rounding
+def near_pairs(w):
+    """Which pairs agree within rounding."""
     return np.abs(w[..., None, :] - w[..., :, None]) <= tolerance(w)[..., None]
 
 
@@ -45,7 +45,7 @@ def _rows(rng):
     return [((np.array([1.0, 1.0, 2.0, 0.0]),), {}), ((rng.normal(size=(2, 3)),), {})]
 
 
-near = native(nondiff("near", _near_value, elementwise=False, batch=None, sample=_rows).op)
+near = native(nondiff("near", near_pairs, elementwise=False, batch=None, sample=_rows).op)
 tiny = native(nondiff("tiny", lambda w: np.abs(w) <= tolerance(w), elementwise=False, sample=_rows).op)
 
 
@@ -78,18 +78,26 @@ def _slack(size, whole, near):
 
 
 def _unequal_value(g, near):
-    # the rows in whose block the numbers g differ
     if not _repeats(near):
         return np.zeros(np.broadcast_shapes(g.shape, near.shape[:-1]), bool)
+    return unequal_rows(g, near)
+
+
+def unequal_rows(g, near):
+    """The rows in whose block the numbers g differ."""
     size = np.abs(g)
     apart = np.abs(g[..., None, :] - g[..., :, None])
     return _any(np.any(near & ~(apart <= _slack(size, size, near)[..., None]), -1), near)
 
 
 def _mixed_value(m, near):
-    # the rows in whose block m is no multiple of 1
     if not _repeats(near):
         return np.zeros(np.broadcast_shapes(m.shape, near.shape)[:-1], bool)
+    return mixed_rows(m, near)
+
+
+def mixed_rows(m, near):
+    """The rows in whose block m is no multiple of 1."""
     size = np.abs(m)
     row = np.max(size, -1, initial=0)
     slack = _slack(np.max(np.where(near, size, 0), -1, initial=0), row, near)
@@ -171,16 +179,20 @@ sealed = general(
 
 
 def _doubtful_value(z, size, g, near, loose, values):
-    shape = np.broadcast_shapes(z.shape, near.shape)
     if not loose.any():
-        return np.zeros(shape[:-1], bool)
+        return np.zeros(np.broadcast_shapes(z.shape, near.shape)[:-1], bool)
+    return doubtful_rows(z, size, g, near, loose, values)
+
+
+def doubtful_rows(z, size, g, near, loose, values):
+    """What `doubtful` tells, of arrays and of tensors."""
     slack = _eps(size) ** 0.5 * _largest(size, near)[..., None]
     zh = np.conjugate(np.swapaxes(z, -1, -2))
     bad = np.any(loose & ~(np.abs(z - zh) <= 2 * slack), -1)
     if values:
         even = np.abs(z + zh) > 2 * slack
         off = _any(np.any(even & _others(near), -1), near)
-        diagonal = _any(np.diagonal(even, axis1=-2, axis2=-1), near)
+        diagonal = _any(diagonal_of(even), near)
         weight = np.abs(g)
         weight = _any(~(weight <= 100 * _eps(g) * np.max(weight, -1, keepdims=True, initial=0)), near)
         lost = np.where(weight, off | ~diagonal, off & ~diagonal)

@@ -13,6 +13,7 @@ from adjoint.compiler.passes import compositions
 from adjoint.compiler.passes.compositions import COMPOSITIONS
 from adjoint.compiler.passes.dce import dce
 from adjoint.compiler.passes.expand import expand
+from adjoint.compiler.passes.factors import FACTORS
 from adjoint.core.op import OPS, bind
 from adjoint.primitives import scipy_special  # noqa: F401
 from adjoint.traces.capture import capture
@@ -277,8 +278,55 @@ def test_lexsort(axis):
     assert np.array_equal(*expanded("lexsort", *keys, axis=axis - 3 if axis == 0 else axis))
 
 
+def test_log_softmax():
+    for row in ([1.0, 2.0, 3.0], [0.0, -50.0, -800.0], [0.0, 0.0, -40.0], [np.inf, 1.0, 0.0], [-np.inf] * 3, [np.nan, 0.0, 1.0]):
+        got, want = expanded("log_softmax", np.array(row), axes=(-1,))
+        assert ulps(got, want) <= 4, row
+
+
+def _blocks(rng, near):
+    # numbers that agree in each block, up to rounding, in half of the cases
+    x = rng.normal(size=near.shape[-1]) * (1 + 1e-16)
+    return np.where(rng.random() < 0.5, x, x[np.argmax(near, -1)])
+
+
+@pytest.mark.parametrize("trial", range(8))
+def test_factors(trial):
+    """With and without repeated values."""
+    rng = np.random.default_rng(trial)
+    w = np.array([[0.0, 1.0, 1.0, 2.0, 2.0, 2.0], [0.0, 0.0, 1.0, 3.0, 4.0, 5.0]])[trial % 2] * (1 + 1e-16 * rng.normal(size=6))
+    near = bind(OPS["near"], w)
+    g = _blocks(rng, near)
+    m = rng.normal(size=(6, 6)) if trial % 3 else np.where(np.eye(6, dtype=bool), g, np.where(near, 0.0, 1.0))
+    m = m + 1j * m.T if trial > 5 else m
+    z = m + m.T if trial % 2 else m
+    loose = near & ~np.eye(6, dtype=bool)
+    assert np.array_equal(*expanded("near", w)) and np.array_equal(*expanded("tiny", w))
+    assert np.array_equal(*expanded("settle", m, near), equal_nan=True)
+    assert np.array_equal(*expanded("share", g, near), equal_nan=True)
+    assert np.array_equal(*expanded("unequal", g, near))
+    assert np.array_equal(*expanded("weigh", g, near, w)) and np.array_equal(*expanded("sealed", m, near[0]))
+    assert np.array_equal(*expanded("largest", m))
+    for values in (True, False):
+        size = np.abs(z).sum(-2)
+        assert np.array_equal(*expanded("doubtful", z, size, g, near, loose, values=values))
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (2, 5, 5)])
+def test_pinv_and_rank(shape):
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=shape)
+    a[..., 0, :] = a[..., 1, :]  # not of full rank
+    for b in (a, a + 1j * a[..., ::-1]):
+        for more in ({}, {"rtol": 0.3}):
+            got, want = expanded("pinv", b, **more)
+            assert np.abs(got - want).max() <= 1e-12 * np.abs(want).max()
+            assert np.array_equal(*expanded("matrix_rank", b, **more))
+
+
 def test_what_is_covered():
-    tested = {*ELEMENTWISE, *(name for name, _ in REDUCTIONS), "power", "softmax", "round", "einsum", "outer", "lexsort"}
+    tested = {*ELEMENTWISE, *FACTORS, *(name for name, _ in REDUCTIONS)}
+    tested |= {"power", "softmax", "round", "einsum", "outer", "lexsort", "log_softmax"}
     assert set(COMPOSITIONS) == tested
 
 

@@ -1,4 +1,4 @@
-"""LAPACK: Cholesky, triangular and general solving, inverses and determinants by pointer, of real matrices and stacks of them.
+"""LAPACK: Cholesky, triangular and general solving, inverses and determinants by pointer, of matrices and stacks of them.
 
 LAPACK reads columns, we write rows: it sees each matrix transposed. A lower triangle in rows is an upper one in columns, and
 the inverse of the transpose is the transpose of the inverse, so only right hand sides have to be turned around.

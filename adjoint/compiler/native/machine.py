@@ -47,6 +47,8 @@ class Machine:
             return False
         if name in ("floor_divide", "remainder") and out.dtype.kind == "f":
             return vecmath.supported("fmod")
+        if name in ("left_shift", "right_shift", "bitwise_count"):
+            return all(t.dtype.kind in "iu" for t in types)
         return name not in _FLOAT_ONLY or all(t.dtype.kind == "f" for t in types)
 
     def apply(self, name, out, values, params):
@@ -58,7 +60,7 @@ class Machine:
         method = getattr(self, name)
         if name == "paired":
             return self.paired(*[self.cast(v, half_dtype(out)) for v in values])
-        if name in _TESTS:
+        if name in _TESTS or name == "bitwise_count":
             return method(*values)
         if name == "where":
             return self.where(values[0], self.cast(values[1], out), self.cast(values[2], out))
@@ -391,6 +393,21 @@ class Machine:
 
     bitwise_and, bitwise_or, bitwise_xor = _and, _or, _xor
 
+    def left_shift(self, x, n):
+        inside = self.test("icmp ult", n, self.of(8 * n.dtype.itemsize, n))  # else, negative ones too: all is shifted out
+        y = self.binary("shl", x, self.select(inside, n, self.of(0, n)))
+        return self.select(inside, y, self.of(0, x))
+
+    def right_shift(self, x, n):
+        most = self.of(8 * n.dtype.itemsize - 1, n)
+        inside = self.test("icmp ule", n, most)
+        y = self.binary("ashr" if x.dtype.kind == "i" else "lshr", x, self.select(inside, n, most))
+        return y if x.dtype.kind == "i" else self.select(inside, y, self.of(0, x))
+
+    def bitwise_count(self, x):
+        y = self.call("ctpop", self.absolute(x))
+        return self.cast(y, np.dtype(np.uint8))
+
     def invert(self, x):
         return self._xor(x, self.of(True if x.dtype.kind == "b" else -1, x))
 
@@ -402,5 +419,6 @@ ELEMENTWISE = {
     "stop_gradient", "astype", "copy", "square", "reciprocal", "sqrt", "absolute", "fabs", "maximum", "minimum", "fmax",
     "fmin", "loggamma", "clip", "where", "sign", "copysign", "heaviside", "relu", "deg2rad", "rad2deg", "strong_mul", "remainder",
     "paired", "floor_divide", "floor", "ceil", "trunc", "rint", *_TESTS, "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
+    "left_shift", "right_shift", "bitwise_count",
 }  # fmt: skip
 

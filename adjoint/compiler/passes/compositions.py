@@ -14,8 +14,9 @@ from ...core.tensor import is_tensor
 from ...core.types import Array, typeof
 from ...primitives.control import cond
 from .einsum import einsum
+from .factors import FACTORS
 
-COMPOSITIONS: dict = {"einsum": einsum}
+COMPOSITIONS: dict = {"einsum": einsum, **FACTORS}
 
 
 def _is(*names):
@@ -204,6 +205,21 @@ def softmax(a, axes, ties):
         return None
     e, _ = _below_top(a, axes, ties)
     return e / np.sum(e, axis=axes, keepdims=True)
+
+
+@_is("log_softmax")
+def log_softmax(a, axes):
+    """Exact up to the order of the sum, and exp and log."""
+    if not math.prod(shape_of(a)):
+        return None
+    top = np.max(a, axis=axes, keepdims=True)
+    number = typeof(a).dtype.type
+    d = a - np.where(np.isfinite(top), top, number(0))
+    e = np.exp(d)
+    largest = np.equal(e, 1)
+    count = np.sum(np.where(largest, number(1), number(0)), axis=axes, keepdims=True)
+    rest = np.sum(np.where(largest, number(0), e), axis=axes, keepdims=True)
+    return d - np.where(np.equal(count, 1), np.log1p(rest), np.log(count + rest))  # little is not lost beside a 1
 
 
 @_is("logsumexp")
