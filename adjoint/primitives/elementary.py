@@ -72,7 +72,7 @@ def _tanh_back(g, node):
     # sech^2 from cosh, accurate in the tails where 1 - y^2 cancels. Divided twice: from |x| = 356 on cosh^2 overflows,
     # where its inverse is still a number
     y, x = node[3:5]
-    if type(y) is np.ndarray and y.size and -0.7 < y.min() and y.max() < 0.7:
+    if type(y) is np.ndarray and y.size and y.min() > -0.7 and y.max() < 0.7:
         return g * ((1 - y) * (1 + y))  # as accurate as that here, and no function at all
     c = np.cosh(x)
     return g / c / c
@@ -88,9 +88,7 @@ cos = elementwise("cos", np.cos, lambda _y, x: -np.sin(x))
 tan = elementwise("tan", np.tan, lambda y, _x: 1 + y * y, domain=((-1, 1),))
 arcsin = elementwise("arcsin", np.arcsin, lambda _y, x: 1 / np.sqrt((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
 arccos = elementwise("arccos", np.arccos, lambda _y, x: -1 / np.sqrt((1 - x) * (1 + x)), domain=((-0.9, 0.9),))
-arctan = elementwise(
-    "arctan", np.arctan, lambda _y, x: 1 / (1 + x * x), pulls=(_divided_by(lambda x: 1 + x * x), None)
-)
+arctan = elementwise("arctan", np.arctan, lambda _y, x: 1 / (1 + x * x), pulls=(_divided_by(lambda x: 1 + x * x), None))
 sinh = elementwise("sinh", np.sinh, lambda _y, x: np.cosh(x))
 cosh = elementwise("cosh", np.cosh, lambda _y, x: np.sinh(x))
 tanh = elementwise("tanh", np.tanh, _sech2, pulls=(_tanh_back, None))

@@ -8,117 +8,28 @@ numbers are given. Where an argument has no known derivative, asking for it is a
 import math
 
 import numpy as np
-import scipy.special
 
 from ..core.errors import MissingRuleError
 from ..core.errors import where as at
-from ..core.op import bind
 from ..core.types import typeof
 from . import elementary, special
 from .activation import sigmoid
 from .incomplete import betainc_shape, gammainc_shape, psi_step
-from .kinds import align, elementwise, general, implements, nondiff, strong_mul, unbroadcast
+from .kinds import elementwise, implements, nondiff
+from .scipy_rows import S, complex_row, row, samples, unknown
 
-
-class _Names:
-    """scipy.special's functions, as ufuncs: with SCIPY_ARRAY_API=1 they hide behind functions that would ask us again."""
-
-    def __getattr__(self, name):
-        f = getattr(scipy.special, name)
-        if isinstance(getattr(f, "__wrapped__", None), np.ufunc):
-            f = f.__wrapped__
-        setattr(self, name, f)  # found without this method the next time
-        return f
-
-
-S = _Names()
 _PI = math.pi
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _ROOT_TWO = math.sqrt(2)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
-def _rows(*columns):
-    """Samples: a range (lo, hi) draws an argument, another number stands for itself."""
-
-    def sample(rng):
-        def draw(c, shape):
-            return np.asarray(rng.uniform(*c, shape))[()] if type(c) is tuple else c
-
-        return [(tuple(draw(c, shape) for c in columns), {}) for shape in ((), (3,), (2, 3))]
-
-    return sample
-
-
 def _row(name, *partials, at=None):
-    """An op for the SciPy function of this name, also a global here. at: where the laws test it, for each argument."""
-    at = at or ((0.3, 2.0),) * len(partials)
-    f = getattr(S, name)
-    g = f if f.nin == 1 else _weak(f)
-    pulls = [_in_kind(p) for p in partials]
-    globals()[name] = elementwise(name, g, *partials, ufunc=f, sample=_rows(*at), pulls=pulls)
-
-
-def _weak(f):
-    """f with Python's numbers as weak as NumPy takes them: SciPy's tables of types would make float32 float64."""
-
-    def weak(*args):
-        if any(type(a) is float or type(a) is int for a in args):
-            kinds = [a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))]
-            if kinds and np.result_type(*kinds) in (np.float32, np.complex64):
-                args = [np.float32(a) if type(a) is float or type(a) is int else a for a in args]
-        return f(*args)
-
-    return weak
-
-
-def _in_kind(partial):
-    """The way back on the fast path, in the cotangent's own precision."""
-
-    def pull(g, *row):
-        r = g * partial(*row)
-        return r if type(g) is float or r.dtype is g.dtype else r.astype(g.dtype)
-
-    return pull
+    globals()[name] = row(name, *partials, at=at)
 
 
 def _complex_row(name, slope, *order):
-    """An op of a function that is complex for real numbers too, in its last argument."""
-
-    def jvp(ts, y, *args):
-        _refuse_order(name, ts[:-1])
-        return strong_mul(ts[-1], slope(y, *args))
-
-    def vjp(wants, g, y, *args):
-        _refuse_order(name, [w or None for w in wants[:-1]])
-        return (*(None for _ in order), unbroadcast(strong_mul(g, np.conjugate(slope(y, *args))), args[-1]))
-
-    def sample(rng):
-        return [((*order, rng.normal(size=s) + 1j * rng.normal(size=s)), {}) for s in ((3,), (2, 3))]
-
-    def batch(size, batched, *args):
-        return bind(op, *align(batched, args))
-
-    op = general(name, getattr(S, name), jvp, vjp, batch=batch, sample=sample)
-    globals()[name] = implements(getattr(S, name))(op)
-
-
-def _refuse_order(name, ts):
-    if any(t is not None for t in ts):
-        raise MissingRuleError(f"scipy.special.{name} has no derivative rule for its order{at()}")
-
-
-def _unknown(name, argument, arity):
-    """The partial of an argument for which no derivative is known."""
-
-    def refuse():
-        raise MissingRuleError(f"scipy.special.{name} has no derivative rule for its argument {argument}{at()}")
-
-    return {
-        2: lambda _y, _a, _b: refuse(),
-        3: lambda _y, _a, _b, _c: refuse(),
-        4: lambda _y, _a, _b, _c, _d: refuse(),
-    }[arity]
+    globals()[name] = complex_row(name, slope, *order)
 
 
 # What NumPy, or we, have under another name
@@ -193,13 +104,15 @@ def _polygamma(n, x):
     return S.polygamma(n, x).astype(np.result_type(np.asarray(x).dtype, np.float32), copy=False)[()]
 
 
-polygamma = elementwise("polygamma", _polygamma, None, lambda _y, n, x: polygamma(n + 1, x), sample=_rows(1, (0.3, 3)))
+polygamma = elementwise(
+    "polygamma", _polygamma, None, lambda _y, n, x: polygamma(n + 1, x), sample=samples(1, (0.3, 3))
+)
 implements(S.polygamma)(polygamma)
 _row("psi", lambda _y, x: polygamma(1, x))
 _row("gammaln", lambda _y, x: S.psi(x))
 _row("loggamma", lambda _y, x: S.psi(x))
 _row("gamma", lambda y, x: y * S.psi(x))
-gammasgn = nondiff("gammasgn", S.gammasgn, sample=_rows((-2.5, 2.5)))
+gammasgn = nondiff("gammasgn", S.gammasgn, sample=samples((-2.5, 2.5)))
 
 
 def _rgamma_slope(y, x):
@@ -292,8 +205,8 @@ _row(
     lambda _y, v, x: -0.5 * _gamma_density(0.5 * v, 0.5 * x),
     at=((1, 6), (0.3, 4)),
 )
-_row("pdtr", _unknown("pdtr", "k", 2), lambda _y, k, m: -_gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
-_row("pdtrc", _unknown("pdtrc", "k", 2), lambda _y, k, m: _gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
+_row("pdtr", unknown("pdtr", "k", 2), lambda _y, k, m: -_gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
+_row("pdtrc", unknown("pdtrc", "k", 2), lambda _y, k, m: _gamma_density(np.floor(k) + 1, m), at=(2, (0.3, 4)))
 
 
 def _student_density(v, t):
@@ -373,7 +286,7 @@ def _sign(name, x):
 
 
 def _bessel(name, slope, order=2):
-    _row(name, _unknown(name, "v", 2), slope, at=(order, (0.3, 4)))
+    _row(name, unknown(name, "v", 2), slope, at=(order, (0.3, 4)))
 
 
 _row("j0", lambda _y, x: -S.j1(x), at=((-4, 4),))
@@ -400,12 +313,12 @@ _complex_row("hankel2", lambda _y, v, x: 0.5 * (S.hankel2(v - 1, x) - S.hankel2(
 
 # Hypergeometric functions (13.3.15, 13.3.22, 15.5.1, 16.3.1), in the variable
 
-_row("hyp0f1", _unknown("hyp0f1", "v", 2), lambda _y, b, z: S.hyp0f1(b + 1, z) / b, at=(2, (-2, 2)))
-_row("hyp1f1", _unknown("hyp1f1", "a", 3), _unknown("hyp1f1", "b", 3),
+_row("hyp0f1", unknown("hyp0f1", "v", 2), lambda _y, b, z: S.hyp0f1(b + 1, z) / b, at=(2, (-2, 2)))
+_row("hyp1f1", unknown("hyp1f1", "a", 3), unknown("hyp1f1", "b", 3),
      lambda _y, a, b, z: S.hyp1f1(a + 1, b + 1, z) * (a / b), at=(1, 2, (-2, 2)))  # fmt: skip
-_row("hyperu", _unknown("hyperu", "a", 3), _unknown("hyperu", "b", 3),
+_row("hyperu", unknown("hyperu", "a", 3), unknown("hyperu", "b", 3),
      lambda _y, a, b, x: -a * S.hyperu(a + 1, b + 1, x), at=(1, 2, (0.3, 3)))  # fmt: skip
-_row("hyp2f1", _unknown("hyp2f1", "a", 4), _unknown("hyp2f1", "b", 4), _unknown("hyp2f1", "c", 4),
+_row("hyp2f1", unknown("hyp2f1", "a", 4), unknown("hyp2f1", "b", 4), unknown("hyp2f1", "c", 4),
      lambda _y, a, b, c, z: S.hyp2f1(a + 1, b + 1, c + 1, z) * (a * b / c), at=(1, 2, 4, (-0.7, 0.7)))  # fmt: skip
 
 # Exponential integrals, dilogarithm, elliptic integrals (6.2, 8.19.13, 25.12, 19.4)
@@ -418,7 +331,7 @@ def _expn_slope(_y, n, x):
     return -np.where(np.equal(n, 0), np.exp(-x) * (x + 1) / (x * x), S.expn(np.maximum(n - 1, 0), x))
 
 
-_row("expn", _unknown("expn", "n", 2), _expn_slope, at=(2, (0.3, 3)))
+_row("expn", unknown("expn", "n", 2), _expn_slope, at=(2, (0.3, 3)))
 
 
 # Where two terms cancel, a hypergeometric function says the same.
@@ -450,10 +363,8 @@ _row("ellipe", _ellipe_slope, at=((-0.5, 0.9),))
 _row("ellipkm1", lambda k, p: -_ellipk_slope(k, 1 - p), at=((0.1, 1.5),))
 
 
-def _ellip_root(p, m):
-    return np.sqrt(1 - m * np.square(np.sin(p)))
-
-
-_row("ellipkinc", lambda _y, p, m: 1 / _ellip_root(p, m), _unknown("ellipkinc", "m", 2), at=((0.1, 1.2), 0))
-_row("ellipeinc", lambda _y, p, m: _ellip_root(p, m), _unknown("ellipeinc", "m", 2), at=((0.1, 1.2), 0))
 _row("wrightomega", lambda y, _z: y / (1 + y), at=((-2, 2),))
+
+# The rest of the family, which is made of these
+from . import scipy_distributions as scipy_distributions  # noqa: E402
+from . import scipy_functions as scipy_functions  # noqa: E402
