@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import adjoint as ad
+from adjoint.scipy.linalg import solve_triangular
 
 DTYPES = [(np.float64, 1e-12), (np.float32, 1e-6), (np.complex128, 1e-12), (np.complex64, 1e-6)]
 SQUARE = [(1, 1), (3, 3), (40, 40), (2, 3, 5, 5)]
@@ -43,6 +44,43 @@ def test_factors_are_numpys(name, dtype, room, no_disk_cache):
             assert got.dtype == want.dtype and got.shape == want.shape
             assert np.abs(got - want).max() <= room * np.abs(want).max(), (shape, got, want)
         assert "called back" not in h.explain(a)
+
+
+ELIMINATION = {
+    "inv": np.linalg.inv,
+    "det": np.linalg.det,
+    "slogdet": lambda a: tuple(np.linalg.slogdet(a)),
+    "cholesky": lambda a: np.linalg.cholesky(a @ np.conj(np.swapaxes(a, -1, -2)) + np.eye(a.shape[-1], dtype=a.dtype)),
+    "solve": lambda a: np.linalg.solve(a, a[..., :2] * 2),
+    "solve triangular": lambda a: solve_triangular(a[(0,) * (a.ndim - 2)], a[(0,) * (a.ndim - 2)][0], lower=True),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128, np.float32, np.complex64])
+@pytest.mark.parametrize("name", ELIMINATION)
+def test_elimination(name, dtype, no_disk_cache):
+    f = ELIMINATION[name]
+    for shape in SQUARE if name != "solve triangular" else SQUARE[:2]:
+        a = matrix(shape, dtype)
+        h = ad.jit(f)
+        got, want = h(a), f(a)
+        for x, y in zip(*((z if type(z) is tuple else (z,)) for z in (got, want)), strict=True):
+            x, y = np.asarray(x), np.asarray(y)
+            assert x.dtype == y.dtype and x.shape == y.shape
+            room = np.finfo(dtype).eps * np.linalg.cond(a.astype(complex)).max() * 64
+            assert np.abs(x - y).max() <= room * np.abs(y).max(), (shape, x, y)
+        assert "called back" not in h.explain(a)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_singular(dtype, no_disk_cache):
+    a = np.array([[1, 2], [2, 4]], dtype)
+    sign, log = ad.jit(lambda a: tuple(np.linalg.slogdet(a)))(a)
+    assert sign == 0 and log == -np.inf and ad.jit(np.linalg.det)(a) == 0
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        ad.jit(np.linalg.inv)(a)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        ad.jit(np.linalg.cholesky)(-a)
 
 
 def test_of_integers(no_disk_cache):

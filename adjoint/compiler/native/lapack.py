@@ -11,22 +11,19 @@ import numpy as np
 
 from .code import INT, Value
 from .emit import direct
-from .products import each_matrix, function, integer, letter, matrix, real
-from .storage import Mem, load_reg
+from .products import PREFIX, each_matrix, function, integer, letter, matrix, real
+from .storage import Mem, half
 
-_PREFIX = {"float64": "d", "float32": "s"}
 _SINGULAR = np.linalg.LinAlgError("Singular matrix")
 _INDEFINITE = np.linalg.LinAlgError("Matrix is not positive definite")
 
 
 def wanted(line, *names):
-    """The dtype's letter where LAPACK does this line: real matrices that are not empty; None else."""
-    out = line.out.type
+    """The dtype's letter where LAPACK does this line: matrices of one dtype that are not empty; None else."""
     types = [a.type for a in line.args]
-    prefix = _PREFIX.get(types[0].dtype.name)
-    if prefix is None or any(t.dtype != types[0].dtype or t.size == 0 for t in types):
+    if any(t.dtype != types[0].dtype or t.size == 0 for t in types):
         return None
-    return None if type(out).__name__ == "Array" and out.dtype.name not in _PREFIX else prefix
+    return PREFIX.get(types[0].dtype.name)
 
 
 def call(emitter, symbol, args):
@@ -50,6 +47,14 @@ def stacked(emitter, line, mems, f):
         f(mems)
     else:
         each_matrix(emitter, lead, mems, f)
+
+
+def parts(emitter, ptr, dtype):
+    """What stands at an address: a real number, or both parts of a complex one."""
+    if dtype.kind != "c":
+        return [emitter.code.load(ptr, dtype)]
+    mem = Mem(ptr, dtype, ())
+    return [emitter.code.load(p.ptr, p.dtype) for p in (half(emitter.code, mem, k) for k in (0, 1))]
 
 
 def row_at(emitter, mem, i):
@@ -100,8 +105,10 @@ def solve_triangular(emitter, line):
         n, k = x.shape
         a, (transposed, ld) = matrix(emitter, a)
         with code.loop(0, n) as i:
-            d = code.load(code.at(row_at(emitter, a, i), code.times(i, a.strides[1])), a.dtype)
-            zero = machine.compare("equal", d, machine.of(0, d))
+            zero = None
+            for d in parts(emitter, code.at(row_at(emitter, a, i), code.times(i, a.strides[1])), a.dtype):
+                none = machine.compare("equal", d, machine.of(0, d))
+                zero = none if zero is None else machine._and(zero, none)
             code.fail_if(zero.name, emitter.kernel.module.error(_SINGULAR))
         # x^T a^T = b^T in columns; what BLAS sees of a is its transpose, or a itself where a is stored in columns
         uplo, trans = ("L" if lower else "U", "T") if transposed else ("U" if lower else "L", "N")
@@ -206,32 +213,82 @@ def inv(emitter, line):
 
 @direct("det")
 def det(emitter, line):
+    """The product of what elimination leaves on the diagonal, negative for each exchange of rows."""
+
+    def begin(machine, part):
+        return [machine.of(1, part), *[machine.of(0, part)] * (line.out.type.dtype.kind == "c")]
+
+    def step(machine, total, d):
+        return _times(machine, total, d)
+
+    return _along_diagonal(emitter, line, [line.out.type], begin, step, lambda found: [found])
+
+
+@direct("slogdet")
+def slogdet(emitter, line):
+    def begin(machine, part):
+        return [
+            machine.of(0, part),
+            machine.of(1, part),
+            *[machine.of(0, part)] * (line.args[0].type.dtype.kind == "c"),
+        ]
+
+    def step(machine, total, d):
+        log, *sign = total
+        size = machine.math("hypot", *d) if len(d) == 2 else machine.absolute(d[0])
+        zero = machine.compare("equal", size, machine.of(0, size))
+        turn = [machine.divide(x, size) for x in d] if len(d) == 2 else [machine.copysign(machine.of(1, size), d[0])]
+        turn = [machine.select(zero, machine.of(0, x), x) for x in turn]
+        return [machine.add(log, machine.math("log", size)), *_times(machine, sign, turn)]
+
+    sign, log = line.out.type.elems
+    return _along_diagonal(emitter, line, [sign, log], begin, step, lambda found: [found[1:], found[:1]])
+
+
+def _times(machine, a, b):
+    if len(a) == 1:
+        return [machine.multiply(a[0], b[0])]
+    (x, y), (u, v) = a, b
+    real_part = machine.subtract(machine.multiply(x, u), machine.multiply(y, v))
+    return [real_part, machine.add(machine.multiply(x, v), machine.multiply(y, u))]
+
+
+def _along_diagonal(emitter, line, types, begin, step, results):
+    """Something of the diagonal of LU, number by number: the state and each number are lists of parts."""
     prefix = wanted(line)
     if not prefix or not function(emitter, prefix + "getrf", 6):
         return None
     code, machine = emitter.code, emitter.machine
     a = emitter.mem(line.args[0])
-    y = emitter.buffer(line.out)
     n = a.shape[-1]
     lu = emitter.scratch(a.dtype, (n, n))
+    if len(types) == 1:
+        memory = [emitter.buffer(line.out)]
+    else:
+        memory = [emitter.scratch(t.dtype, t.shape, keep=True) for t in types]
     size = a.dtype.itemsize
-    out = Mem(y.ptr, y.dtype, (*y.shape, 1, 1), (*y.strides, size, size))
 
     def each(mems):
-        a, y = mems
+        a, *out = mems
         emitter.copy(lu, a)
         pivots, _ = factored(emitter, lu, prefix, None)
-        total = Mem(code.alloca("double" if size == 8 else "float"), a.dtype, ())
-        code.store(code.constant(1, a.dtype, 1), total.ptr)
+        first = begin(machine, parts(emitter, lu.ptr, a.dtype)[0])
+        slots = [code.alloca(x.type) for x in first]
+        for x, slot in zip(first, slots):
+            code.store_register(x, slot)
+        state = lambda: [code.load_register(slot, x.dtype, 1) for x, slot in zip(first, slots)]
         with code.loop(0, n) as i:
-            d = code.load(code.at(lu.ptr, code.times(i, (n + 1) * size)), a.dtype)
             p = code.load(code.at(pivots.ptr, code.times(i, 4)), np.dtype(np.int32))
-            swapped = machine.compare(
-                "not_equal", machine.cast(p, INT), machine.add(Value(i, INT, 1), Value("1", INT, 1))
-            )
-            d = machine.select(swapped, machine.negative(d), d)
-            code.store(machine.multiply(load_reg(code, total).value, d), total.ptr)
-        code.store(load_reg(code, total).value, y.ptr)
+            here = machine.add(Value(i, INT, 1), Value("1", INT, 1))
+            swapped = machine.compare("not_equal", machine.cast(p, INT), here)
+            d = parts(emitter, code.at(lu.ptr, code.times(i, (n + 1) * size)), a.dtype)
+            d = [machine.select(swapped, machine.negative(x), x) for x in d]
+            for x, slot in zip(step(machine, state(), d), slots):
+                code.store_register(x, slot)
+        for target, found in zip(out, results(state())):
+            for k, x in enumerate(found):
+                code.store(x, code.at(target.ptr, k * x.dtype.itemsize))
 
-    stacked(emitter, line, [a, out], each)
-    return y
+    columns = [Mem(y.ptr, y.dtype, (*y.shape, 1, 1), (*y.strides, y.dtype.itemsize, y.dtype.itemsize)) for y in memory]
+    stacked(emitter, line, [a, *columns], each)
+    return memory[0] if len(types) == 1 else memory

@@ -13,7 +13,7 @@ from .emit import direct
 from .nest import Nest
 from .storage import Mem, Reg, is_small
 
-_PREFIX = {"float64": "d", "float32": "s", "complex128": "z", "complex64": "c"}
+PREFIX = {"float64": "d", "float32": "s", "complex128": "z", "complex64": "c"}
 TINY = 64  # multiplications up to which a product is written out in registers
 
 
@@ -90,7 +90,7 @@ def matrix(emitter, mem):
 
 def multiply(emitter, a, b, y):
     """y = a b, matrices in memory; y contiguous. Plain loops where BLAS is missing."""
-    prefix = _PREFIX[y.dtype.name]
+    prefix = PREFIX[y.dtype.name]
     m, k = a.shape
     n = b.shape[1]
     if n == 1 or m == 1:
@@ -186,9 +186,9 @@ def matmul(emitter, line):
     out = line.out.type
     complex_ = out.dtype.kind == "c"
     dtypes = a.type.dtype, b.type.dtype
-    if out.dtype.name not in _PREFIX or not all(supported(d) or d.name in _PREFIX for d in dtypes):
+    if out.dtype.name not in PREFIX or not all(supported(d) or d.name in PREFIX for d in dtypes):
         return None
-    if complex_ and not function(emitter, _PREFIX[out.dtype.name] + "gemm", 13):
+    if complex_ and not function(emitter, PREFIX[out.dtype.name] + "gemm", 13):
         return None  # plain loops know real numbers alone
     p, q = a.type.shape, b.type.shape
     k = p[-1]
