@@ -49,6 +49,14 @@ TABLE = {
         "how deep it goes depends on a value that is not known",
         "write it as a while loop, with a list of your own for what is left to do, or as ad.while_loop",
     ),
+    "endless": (
+        "nothing would end it",
+        "return without calling it again on some path",
+    ),
+    "recursive write": (
+        "what it changes outside of itself would depend on how deep it goes",
+        "return the value instead",
+    ),
     "list": (
         "its length would depend on a value that is not known",
         "write into an array made before the loop (a = np.zeros(n); a[k] = x), or use ad.scan",
@@ -103,6 +111,10 @@ class Resist(FenceError):
 
 class Unreachable(FenceError):
     """A path that the program cannot take: it reads what no path that leads to it has left."""
+
+
+class Unfinished(FenceError):
+    """A function calls itself before it is known what it returns: the path tells nothing."""
 
 
 def refuse(construct, what, kind=FenceError):

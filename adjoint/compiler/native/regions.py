@@ -518,3 +518,17 @@ def stack_add(emitter, line):
             placed.put(emitter, i, [x])
             emitter.accumulate(get_step(emitter, placed.results()[0], i), y)
     return placed.results()[0]
+
+
+# Effects
+
+
+@direct("check", "show")
+def effect(emitter, line):
+    """A check or a print: Python is called where its first argument says so, and only then."""
+    for a in line.args:
+        emitter.read(a)  # constants are made here, not inside the branch
+    when = emitter.machine.truth(emitter.scalar(line.args[0]))
+    with emitter.code.when(when.name):
+        emitter.call_back(line)
+    return Reg(emitter.code.constant(False, line.out.type.dtype, 1), ())

@@ -20,6 +20,7 @@ from .copies import GENERATED, is_library
 from .merge import Gap, use
 from .names import copied, resolve
 from .outside import Session, recorder, session, shadow
+from .recursion import watched
 
 
 class Recorder:
@@ -65,7 +66,7 @@ def recording(told):
 
 def copy_of(f):
     """The copy to call for f while rewriting is on: of users' functions; anything else is returned as it is."""
-    return resolve(f)
+    return watched(resolve(f))
 
 
 def rewrite(f):
@@ -110,12 +111,11 @@ def differentiable(f):
 
 
 def _call(f, args, kwargs):
-    g = resolve(f)
     if session.get() is not None:
         told = recorder.get()
         if told is not None:
             _adopt(told, f)
-        return g(*args, **kwargs)
+        return watched(resolve(f))(*args, **kwargs)
     leaves, _ = tree.flatten((args, kwargs))
     tensors = any(map(is_tensor, leaves))
     now = Session()
@@ -125,7 +125,7 @@ def _call(f, args, kwargs):
         told = recorder.get()
         if told is not None:
             _adopt(told, f)
-        y = g(*args, **kwargs)
+        y = watched(resolve(f))(*args, **kwargs)
         return y if type(y) is float else _result(y, tensors)
     finally:
         session.reset(token)

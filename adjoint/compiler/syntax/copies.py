@@ -108,17 +108,14 @@ _FUTURE = 0x1000000  # from __future__ import annotations
 
 def _renamed(code, user_name, qualname, first):
     """The generated functions inside carry the user's name, so that tracebacks read as the user's text does."""
-    consts = tuple(
-        _renamed(c, user_name, qualname, None) if isinstance(c, types.CodeType) else c for c in code.co_consts
-    )
-    new = {"co_consts": consts}
+    new = {}
     if first is not None:
-        new.update(co_name=user_name, co_qualname=qualname, co_firstlineno=first)
-    elif code.co_name.startswith("_ad_"):
-        new["co_name"], new["co_qualname"] = user_name, qualname
-    else:
-        user_name, qualname = code.co_name, code.co_qualname
-    code = code.replace(**new)
+        new.update(co_firstlineno=first)
+    elif not code.co_name.startswith("_ad_"):  # a function of the user's inside
+        user_name = code.co_name
+        qualname = f"{qualname}.<locals>.{user_name}"
+    consts = [_renamed(c, user_name, qualname, None) if isinstance(c, types.CodeType) else c for c in code.co_consts]
+    code = code.replace(co_name=user_name, co_qualname=qualname, co_consts=tuple(consts), **new)
     GENERATED.add(id(code))
     _kept.append(code)
     return code

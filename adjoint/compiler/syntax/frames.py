@@ -194,7 +194,13 @@ def link(y, roots):
 def emit(op, args, params):
     """Apply an op of control flow, or one with an effect: inside the innermost body, if there is one."""
     frames = FRAMES.get()
-    return frames[-1].process(op, args, params) if frames else bind(op, *args, **params)
+    if not frames:
+        return bind(op, *args, **params)
+    inner = frames[-1]
+    level = inner.trace.level
+    if any(is_tensor(a) and a.trace is not None and a.trace.level > level for a in args):
+        return bind(op, *args, **params)  # a transform that began inside the body sees it first
+    return inner.process(op, args, params)
 
 
 # What can be reached

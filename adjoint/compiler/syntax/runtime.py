@@ -5,7 +5,6 @@ Each copy of a function has a Runtime of its own, which knows the function's glo
 
 import operator
 import types
-from contextvars import ContextVar
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from .frames import FRAMES, born, emit, reached
 from .merge import DEAD, Gap, read, use
 from .names import resolve
 from .outside import advance, changing, forget, outer, recorder, shadow, unknown_key
+from .recursion import watched
 from .sequences import SHORT, Backwards, Rows, UnknownRange, Zipped, sequence
 from .staged import cells_of
 from .texts import Catching, assert_, collecting, format_, print_, raising
@@ -64,7 +64,17 @@ class Unrolling:
         self.cells = cells
         self.start: dict = {}
         self.trips = 0
+        self.wait = 0  # how many trips there must be before it is asked again whether something is captured
         self.reason = None
+
+    def look(self, cells, iterable=None):
+        """Whether something is captured: asked at the first trips, and then ever more seldom, since it may cost as much as a step."""
+        if self.trips < self.wait:
+            return False
+        found = _capturing(cells, iterable)
+        if not found:
+            self.wait = 2 * self.trips
+        return found
 
     def step(self):
         self.trips += 1
@@ -120,13 +130,10 @@ class Runtime:
     @staticmethod
     def if_(test, true, false, spec):
         cells = cells_of(true, false)
-        _deepen(true)
         try:
             staged.stage_if(flag(test), true, false, cells, spec)
         except Resist as reason:
             raise FenceError(*reason.args) from None
-        finally:
-            _surface(true)
 
     @staticmethod
     def ifexp(test, true, false):
@@ -179,7 +186,7 @@ class Runtime:
                 except Unreachable as reason:  # the first step has always left the loop
                     emit(check_op, [go], {"make": staged.Impossible(reason)})
                 return
-            if unrolling.trips >= SHORT // 2 and tries and _capturing(cells):
+            if tries and unrolling.trips >= SHORT // 2 and unrolling.look(cells):
                 tries -= 1
                 try:
                     loops.stage_while(cells, test, body, spec, trial=True)
@@ -215,7 +222,7 @@ class Runtime:
         tries = TRIES
         items = iter(iterable)
         for k in range(n):
-            if tries and n - k > SHORT and _capturing(cells, iterable):
+            if tries and n - k > SHORT and unrolling.look(cells, iterable):
                 tries -= 1
                 try:
                     self._stage_rest(cells, flags, known, k, body, spec)
@@ -400,7 +407,7 @@ class Runtime:
         return text % values
 
     def fn(self, f):
-        return resolve(f)
+        return watched(resolve(f))
 
 
 def _select(thunks, is_and):
@@ -458,24 +465,3 @@ def compare(op, a, b):
 
 
 _BOUND = {types.BuiltinFunctionType, types.MethodType, types.FunctionType, types.ModuleType, type}
-
-
-# Recursion
-
-
-_depth: ContextVar = ContextVar("adjoint_depth", default={})  # noqa: B039 - never written: each change makes a new one
-DEEPEST = 24  # how many times one branch may be entered inside itself while it is captured
-
-
-def _deepen(f):
-    now = _depth.get()
-    n = now.get(f.__code__, 0) + 1
-    if n > DEEPEST:
-        raise refuse("recursion", f"{f.__code__.co_name} calls itself")
-    _depth.set({**now, f.__code__: n})
-
-
-def _surface(f):
-    now = dict(_depth.get())
-    now[f.__code__] = now.get(f.__code__, 1) - 1
-    _depth.set(now)

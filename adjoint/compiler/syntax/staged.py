@@ -260,16 +260,23 @@ def _key(x):
 
 
 def _emit_cond(test, a, b, outputs):
-    """Bind the op; the two graphs get the same inputs."""
+    """Bind the op."""
+    shared, graphs = paired((a.frame, b.frame), outputs.rows)
+    y = emit(cond_op, [test, *map(outside, shared)], {"true": graphs[0], "false": graphs[1]})
+    return items(y)
+
+
+def paired(frames, rows):
+    """(what two branches read of outside, their graphs with inputs for that); rows: pairs of outputs."""
     shared: dict = {}
-    for side in (a, b):
-        for x, _ in side.frame.trace.hidden.values():
+    for frame in frames:
+        for x, _ in frame.trace.hidden.values():
             shared.setdefault(_key(x), x)
     graphs = []
-    for i, (side, name) in enumerate(((a, "true"), (b, "false"))):
+    for i, (frame, name) in enumerate(zip(frames, ("true", "false"), strict=True)):
         mine: dict = {}
-        lines = side.frame.trace.lines
-        for x, v in side.frame.trace.hidden.values():
+        lines = frame.trace.lines
+        for x, v in frame.trace.hidden.values():
             mine.setdefault(_key(x), []).append(v)
         inputs = []
         renamed = {}
@@ -278,12 +285,11 @@ def _emit_cond(test, a, b, outputs):
             inputs.append(own[0])
             for v in own[1:]:
                 renamed[id(v)] = own[0]
-        outs = [row[i] for row in outputs.rows]
+        outs = [row[i] for row in rows]
         if renamed:
             for line in lines:
                 line.args = [renamed.get(id(v), v) for v in line.args]
             outs = [renamed.get(id(v), v) for v in outs]
-        side.frame.trace.close()
+        frame.trace.close()
         graphs.append(Graph(inputs, lines, outs, None, (), name).prune())
-    y = emit(cond_op, [test, *map(outside, shared.values())], {"true": graphs[0], "false": graphs[1]})
-    return items(y)
+    return list(shared.values()), graphs

@@ -5,6 +5,7 @@ import numpy as np
 from ...core.errors import ShapeError, where
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
+from ..fence import Unfinished
 from .frames import Frame
 from .merge import Gap, read, use
 
@@ -73,11 +74,15 @@ def _lazily(t, thunks, is_and):
     from . import staged
 
     rest = lambda: chain(thunks, is_and)
+    known = lambda: is_and is False
     cells = staged.cells_of(*thunks)
     frame = Frame()
     with frame:
         frame.enter_all([read(c) for c in cells.values()])
-        y = rest()
+        try:
+            y = rest()
+        except Unfinished:  # a path that tells nothing yet
+            return staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
         operand = frame.operand(y) if is_tensor(y) else None
         changed = frame.written() or frame.places
     if operand is None and not frame.trace.lines:
@@ -88,8 +93,7 @@ def _lazily(t, thunks, is_and):
         graph, hidden = staged.graph_of(frame, [], [operand], "rest")
         (y,) = graph.run(*map(staged.outside, hidden))
         return (np.logical_and if is_and else np.logical_or)(t, y)
-    known = lambda: is_and is False
-    return staged.stage_if(t, rest if is_and else known, known if is_and else rest, cells, ((), (), (), ()))
+    return staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
 
 
 _HARMLESS = ("elementwise", "linear", "bilinear", "nondiff", "reduce")
