@@ -338,13 +338,21 @@ def update(t, result):
     return WRITE[1](t, result)
 
 
+def _is_entry(op, params):
+    """Whether y = x[index] of shape () is an entry, which NumPy copies; x[0, ...] is a view."""
+    index = params.get("index")
+    return op.name == "getitem" and not any(i is Ellipsis for i in (index if type(index) is tuple else (index,)))
+
+
 def viewing(x, y, op, params):
     """Note that y = op(x, **params) looks at the memory of x, so that a write into one is seen in the other."""
     value = y.value
     if type(value) is np.ndarray:
         if value.base is None:
             return y
-    elif (not is_tensor(value) and not isinstance(value, Array)) or not y.shape:
+        if type(y) is not Flat and value.ndim and not y.shape and _is_entry(op, params):
+            return y  # one entry of each lane of a batch: a scalar, and so a copy too
+    elif (not is_tensor(value) and not isinstance(value, Array)) or (not y.shape and _is_entry(op, params)):
         return y  # a scalar is a copy, as in NumPy
     if getattr(y, "shares", None) is not None:
         return y

@@ -15,6 +15,7 @@ from .kinds import (
     general,
     implements,
     linear,
+    look,
     no_out,
     regular,
     select,
@@ -157,14 +158,14 @@ fabs = elementwise("fabs", np.fabs, lambda g, _y, x: np.where(x > 0, g, np.where
 def real(val):
     """The real part; a real array is returned as it is. As `numpy.real`."""
     val = as_array(val)
-    return bind(_real, val) if is_complex(val) else val
+    return look(_real, val) if is_complex(val) else val
 
 
 @implements(np.imag)
 def imag(val):
     """The imaginary part. As `numpy.imag`."""
     val = as_array(val)
-    return bind(_imag, val) if is_complex(val) else val * 0
+    return look(_imag, val) if is_complex(val) else val * 0
 
 
 @implements(np.conjugate)

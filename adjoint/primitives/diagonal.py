@@ -7,7 +7,7 @@ from ..core.errors import where as at
 from ..core.op import bind
 from ..core.tensor import Tensor
 from ..core.types import Array, typeof
-from .kinds import as_array, axis_from_end, implements, linear
+from .kinds import as_array, axis_from_end, implements, linear, look
 from .shape import case, moveaxis, ravel, shape_of
 
 # The diagonals of the last two axes, and their transpose: a matrix that is zero off its diagonal.
@@ -57,7 +57,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     if n < 2:
         raise ShapeError(f"diag requires an array of at least two dimensions, not shape {shape_of(a)}{at()}")
     axes = axis_from_end(axis1, n), axis_from_end(axis2, n)
-    return bind(_diagonal, a if axes == (-2, -1) else moveaxis(a, axes, (-2, -1)), offset=offset.__index__())
+    return look(_diagonal, a if axes == (-2, -1) else moveaxis(a, axes, (-2, -1)), offset=offset.__index__())
 
 
 @implements(np.diag)

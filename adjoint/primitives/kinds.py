@@ -20,7 +20,7 @@ from ..core.config import config
 from ..core.errors import MutationError, where
 from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
-from ..core.tensor import FUNCTIONS, UFUNCS
+from ..core.tensor import FUNCTIONS, UFUNCS, is_tensor, viewing
 from ..core.types import Array, Tuple, typeof
 from ..traces.reverse import binary, unary
 
@@ -193,6 +193,12 @@ def general(name, f, jvp, vjp, *, batch=None, type=None, lower=None, sample=None
         record=record,
         dual=dual,
     )
+
+
+def look(op, x, **params):
+    """op(x) where it is a view of x in NumPy: a write into one is seen in the other."""
+    y = bind(op, x, **params)
+    return viewing(x, y, op, params) if is_tensor(y) and is_tensor(x) else y
 
 
 def implements(*functions):

@@ -15,7 +15,7 @@ from ..core.tensor import Flat, Tensor, concrete, is_tensor, untracked, viewing
 from ..core.tuples import SPREAD
 from ..core.types import Array, typeof
 from ..traces import reverse
-from .kinds import as_array, axes_from_end, axis_from_end, cast, implements, linear, unbroadcast
+from .kinds import as_array, axes_from_end, axis_from_end, cast, implements, linear, look, unbroadcast
 
 _ndarray = np.ndarray
 _new = object.__new__
@@ -393,7 +393,7 @@ def broadcast_to(array, shape, subok=False):
     shape = as_shape(shape)
     if len(s) > len(shape) or any(n not in (1, m) for n, m in zip(s[::-1], shape[::-1])):
         raise ShapeError(f"an array of shape {tuple(s)} cannot be broadcast to shape {shape}{at()}")
-    return bind(_broadcast_to, array, shape=shape)
+    return look(_broadcast_to, array, shape=shape)
 
 
 SPREAD[Array] = lambda size, x: broadcast_to(x, (size, *shape_of(x)))
@@ -434,7 +434,7 @@ def atleast_3d(*arys):
 def flip(m, axis=None):
     """m with the order along some axes reversed. As `numpy.flip`."""
     m = as_array(m)
-    return bind(_flip, m, axes=axes_from_end(axis, len(shape_of(m))))
+    return look(_flip, m, axes=axes_from_end(axis, len(shape_of(m))))
 
 
 @implements(np.fliplr)

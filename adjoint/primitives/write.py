@@ -76,7 +76,8 @@ def _write_one(t, index, v):
 def update(t, result):
     """t op= v, where `result` is t op v; returns what the name is bound to."""
     shape = t.shape
-    if not shape and (type(t.value) is not _ndarray or t.value.ndim):  # a lane of a batch is a scalar too
+    view = type(getattr(t, "shares", None)) is tuple  # x[0, ...] is one, and a[...] += v goes through it
+    if not shape and not view and (type(t.value) is not _ndarray or t.value.ndim):  # a lane of a batch is a scalar too
         if t.trace is None or not t.trace.write(t, ..., result):
             return result  # a scalar: Python binds the name anew
         return t
@@ -232,10 +233,19 @@ def _set_through(x, path, index, v):
         return index_set(x, params["index"], inner)
     if op.name == "reshape":
         return np.reshape(inner, x.shape)
+    if op.name == "flip":
+        return np.flip(inner, params["axes"])
     if op.name == "transpose":
         axes = params["axes"]
         return np.transpose(inner, tuple(int(i) for i in np.argsort([a % len(axes) for a in axes])))
-    raise MutationError(f"a write through the view that {op.name} makes is not supported here{at()}; write into the array itself")
+    way = _WAYS.get(op.name, "write into the array itself")
+    raise MutationError(f"a write through the view that {op.name} makes is not supported{at()}; {way}")
+
+
+_WAYS = {
+    "real": "write both parts, z[i] = v + 1j * z.imag[i]",
+    "imag": "write both parts, z[i] = z.real[i] + 1j * v",
+}
 
 
 # The way back

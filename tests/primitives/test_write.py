@@ -130,8 +130,43 @@ def recurrence(np, x):
     return np.sum(a[-1] * a[2])
 
 
-VECTORS = [fill, overwrite_what_was_used, alias, masks_and_arrays, swap, residuals, overlap, write_the_argument, recurrence]
-MATRICES = [rows, reshaped_and_transposed, augmented_views, views_read_later, broadcast]
+def entries_are_copies(np, x):
+    a = x * 1
+    first, last = a[0], a[-1]
+    a[0], a[-1] = a[-1] * 2, a[0]
+    a[1] = 7.0 * first
+    return np.sum(a * a) * last + first**3
+
+
+def views_without_axes(np, x):
+    a = x * 1
+    v, w = a[0, ...], a[1:2].reshape(())
+    v += 7.0 * x[1]
+    w[...] = x[2] ** 2 * v
+    return np.sum(a**2)
+
+
+def flipped(np, x):
+    a = x * 1
+    b = np.flip(a)
+    a[0] = x[2] * 3
+    b[0] = x[1] ** 2
+    return np.sum(a * b * x)
+
+
+def spread_and_diagonal(np, a):
+    a = a * 1.0
+    row, d = np.broadcast_to(a[0], (2, 4)), np.diagonal(a)
+    a[0] = a[1] ** 2
+    a[2, 2] = row[1, 1]
+    return np.sum(row) * np.sum(d**2)
+
+
+VECTORS = [
+    fill, overwrite_what_was_used, alias, masks_and_arrays, swap, residuals, overlap, write_the_argument, recurrence,
+    entries_are_copies, views_without_axes, flipped,
+]  # fmt: skip
+MATRICES = [rows, reshaped_and_transposed, augmented_views, views_read_later, broadcast, spread_and_diagonal]
 CASES = [pytest.param(f, x, id=f.__name__) for group, x in ((VECTORS, X), (MATRICES, A)) for f in group]
 
 
@@ -146,6 +181,8 @@ def test_value_is_numpys_and_derivatives_are_right(f, x):
 def test_batched_and_captured(f, x):
     g = ad.grad(lambda x: f(anp, x))
     np.testing.assert_allclose(ad.vmap(g)(np.stack([x, 2 * x])), np.stack([g(x), g(2 * x)]), rtol=1e-12)
+    values = ad.vmap(lambda x: f(anp, x))(np.stack([x, 2 * x]))
+    np.testing.assert_allclose(values, [f(np, x.copy()), f(np, 2 * x)], rtol=1e-12)
     graph = ad.graph(lambda x: f(anp, x))(x)
     np.testing.assert_allclose(graph.run(2 * x)[0], f(np, 2 * x), rtol=1e-12)
 
@@ -213,6 +250,14 @@ def test_what_would_lose_a_derivative_raises():
 
     with pytest.raises(ad.AdjointError, match=r"made outside is written inside a transform \(test_write.py:\d+\)"):
         ad.grad(leaks)(X)
+
+    def writes_a_part(x):
+        z = x + 2j
+        z.real[0] = x[1]
+        return np.sum(np.abs(z))
+
+    with pytest.raises(ad.AdjointError, match=r"view that real makes.*\(test_write.py:\d+\); write both parts"):
+        ad.jvp(writes_a_part, (X,), (X,))
 
     def truncates(x):
         a = anp.zeros(3, dtype=int)
