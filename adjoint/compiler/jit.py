@@ -19,6 +19,7 @@ from ..core.op import check_array
 from ..core.tensor import is_tensor, is_tracked, untracked
 from ..core.types import Array, typeof
 from ..primitives.loops import call as call_graph
+from ..primitives.schedule import SCHEDULE
 from ..traces.capture import Capture
 from ..traces.graph import Graph
 from . import held, outer
@@ -30,7 +31,7 @@ CHAIN = 4  # builtins that a call may try one after the other
 STATIC_INTS = 4  # different values of a Python int argument that are compiled in; from then on it is an input
 
 
-def jit(f=None, *, static_argnums=(), static_argnames=()):
+def jit(f=None, *, static_argnums=(), static_argnames=(), checkpoint=None):
     """f compiled to native code, its control flow included; the same values, within rounding.
 
     static_argnums, static_argnames: arguments that are compiled in as they are (they must be hashable); a new value compiles
@@ -38,34 +39,44 @@ def jit(f=None, *, static_argnums=(), static_argnames=()):
     transforms: `jit(grad(f))`, `grad(jit(f))`, `vmap(jit(f))`. `out=` takes arrays for the results. `f.explain(*args)` tells
     what was made of it, `f.compile(*args)` compiles ahead of time, `f.lower(*args)` gives the code.
 
+    checkpoint: "log" makes the backward pass of a loop of T steps keep about 10 log10 T of its states instead of all T, and run
+    stretches of it again: each step at most log10 T times more.
+
     >>> import numpy as np, adjoint as ad
     >>> f = ad.jit(ad.grad(lambda x: np.sum(np.sin(x) * x)))
     >>> f(np.array([0.0, 1.0]))
     array([0.        , 1.38177329])
     """
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames)
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint
+        )
     if isinstance(f, Jit):
         return f
     if not callable(f):
         raise TypeError(f"jit takes a function, not {f!r:.60}")
+    if checkpoint not in (None, "log"):
+        raise ValueError(f"jit: checkpoint is {checkpoint!r}; there are None (all states of a loop are kept) and 'log'")
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     # a class of its own, so that its `__call__` can be the builtin itself
-    return type("jit", (Jit,), {"__slots__": (), "__call__": Jit._call, "__module__": __name__})(f, nums, names)
+    return type("jit", (Jit,), {"__slots__": (), "__call__": Jit._call, "__module__": __name__})(
+        f, nums, names, checkpoint
+    )
 
 
 class Jit:
     """A compiled function; made by `jit`."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_chain", "_dynamic", "_entries", "_lock", "_seen", "_static_names", "_static_nums",
+        "__dict__", "__weakref__", "_chain", "_checkpoint", "_dynamic", "_entries", "_lock", "_seen", "_static_names", "_static_nums",
     )  # fmt: skip
 
-    def __init__(self, f, nums, names):
+    def __init__(self, f, nums, names, checkpoint=None):
         self.__wrapped__ = f
         self._static_nums = nums
         self._static_names = names
+        self._checkpoint = checkpoint
         self._entries: dict = {}
         self._seen: dict = {}  # place of an int argument -> the values seen there
         self._dynamic: set = set()  # places of ints that are inputs
@@ -91,7 +102,7 @@ class Jit:
         module = sys.modules.get(self.__module__)
         if functools.reduce(lambda x, name: getattr(x, name, None), self.__qualname__.split("."), module) is self:
             return self.__qualname__  # it stands in its module in the function's place
-        return _restore, (self.__wrapped__, self._static_nums, self._static_names)
+        return _restore, (self.__wrapped__, self._static_nums, self._static_names, self._checkpoint)
 
     def __repr__(self):
         return f"<jit of {defined(self.__wrapped__)}>"
@@ -184,8 +195,8 @@ def _callable_without(f):
     return True
 
 
-def _restore(f, nums, names):
-    return jit(f, static_argnums=nums, static_argnames=names)
+def _restore(f, nums, names, checkpoint=None):
+    return jit(f, static_argnums=nums, static_argnames=names, checkpoint=checkpoint)
 
 
 class _Method:
@@ -367,12 +378,14 @@ class Entry:
         variables = [x.info for x in inputs]
         for x in call.objects():
             recorder.argument(x)
+        token = SCHEDULE.set(f._checkpoint)
         try:
             args, kwargs = call.arguments(inputs)
             result = recorder.run(f.__wrapped__, args, kwargs)
             outs, self.structure = tree.flatten(result)
             outputs = [self._operand(trace, y) for y in outs]
         finally:
+            SCHEDULE.reset(token)
             trace.close()
         for what, tensors in (("an argument", zip(inputs, variables)), ("an array of outside", recorder.tensors)):
             if any(x.info is not v for x, v in tensors):

@@ -16,6 +16,7 @@ from ..core.tuples import items
 from ..core.types import Array, typeof
 from ..traces.capture import Capture, capture
 from .loops import cond_op, scan_op, while_op
+from .schedule import loop
 
 # What users call
 
@@ -175,8 +176,10 @@ def _staged_while(test, body, state):
     cond_graph = _capture_parts(test, leaves, structure, "cond")
     if len(cond_graph.outputs) != 1 or cond_graph.outputs[0].type.shape != ():
         raise ShapeError(f"the test of while_loop must return one boolean scalar{where()}")
-    y = bind(while_op, *leaves, *cond_graph.hidden, *body_graph.hidden, cond=cond_graph, body=body_graph, n=len(leaves))
-    return tree.unflatten(structure, list(items(y)))
+    args = [*leaves, *cond_graph.hidden, *body_graph.hidden]
+    return tree.unflatten(
+        structure, list(loop(while_op, args, {"cond": cond_graph, "body": body_graph, "n": len(leaves)}))
+    )
 
 
 def _staged_scan(f, carry, carry_structure, xs, xs_structure, length, reverse):
@@ -192,7 +195,8 @@ def _staged_scan(f, carry, carry_structure, xs, xs_structure, length, reverse):
         return new, outs
 
     carry, body = _fixed_point(step, carry, carry_structure, "scan", lambda out: out[0], elements)
-    y = items(bind(scan_op, *carry, *xs, *body.hidden, body=body, n=n, m=len(xs), reverse=reverse, length=length))
+    params = {"body": body, "n": n, "m": len(xs), "reverse": reverse, "length": length}
+    y = loop(scan_op, [*carry, *xs, *body.hidden], params)
     return tree.unflatten(carry_structure, list(y[:n])), tree.unflatten(ys_structure[0], list(y[n:]))
 
 

@@ -25,7 +25,7 @@ from .stack import masked, masks_of, zeros_of
 CHEAP |= {
     "add", "subtract", "multiply", "negative", "positive", "square", "maximum", "minimum", "absolute", "where", "sign", "less",
     "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not", "isnan",
-    "reshape", "transpose", "broadcast_to", "astype",
+    "reshape", "transpose", "broadcast_to", "astype", "getitem", "flip",
 }  # fmt: skip
 
 
@@ -59,8 +59,9 @@ def _call_dual(ts, *args, graph):
 
 def _call_record(wants, *args, graph):
     forward, backward, needs = vjp_graphs(graph, wants, range(len(args)))
-    if "compile" in graph.cache and any(type(v.type) is not Array for v in forward.outputs):
-        # compiled code keeps the steps of a loop in its own memory: the backward pass runs the loop again
+    stacks = "compile" in graph.cache and any(type(v.type) is not Array for v in forward.outputs)
+    if stacks or "checkpoint" in graph.cache:
+        # run again for the backward pass: as asked for, and where compiled code keeps the steps of a loop in its own memory
         y = bind(call_op, *args, graph=graph)
         return y, (_inherit(whole_vjp(graph, wants), graph), list(args))
     _inherit(forward, graph)
@@ -71,9 +72,10 @@ def _call_record(wants, *args, graph):
 
 
 def _inherit(derived, graph):
-    """What is derived from a compiled graph is compiled."""
-    if "compile" in graph.cache:
-        derived.cache["compile"] = graph.cache["compile"]
+    """What is derived from a compiled graph is compiled; from one that is run again (schedule.py), run again."""
+    for key in ("compile", "checkpoint"):
+        if key in graph.cache:
+            derived.cache[key] = graph.cache[key]
     return derived
 
 

@@ -11,7 +11,7 @@ from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from .batch import Batch
 from .capture import Capture, capture
 from .forward import Dual
-from .graph import Graph, Var
+from .graph import Const, Graph, Var
 from .reverse import Tape, walk
 
 
@@ -66,6 +66,9 @@ def jvp_graph(graph, active):
 CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.loops
 
 
+STEPS = 12  # lines that make a residual again, at the most
+
+
 def vjp_graphs(graph, wants, free=()):
     """(forward, backward, needs): the graph cut in two for reverse mode.
 
@@ -82,19 +85,64 @@ def vjp_graphs(graph, wants, free=()):
 
 def _recomputed(lines, residuals, free):
     """The lines that the backward pass runs again; `residuals` (by id) becomes what it must be given."""
-    again = []
-    for line in reversed(lines):
+    cheap = {id(line.out): line for line in lines if line.op.name in CHEAP and type(line.out.type) is Array}
+    again = _from_sources(cheap, residuals, free)
+    for k in reversed(list(cheap)):
+        line = cheap[k]
         v = line.out
-        if id(v) not in residuals or line.op.name not in CHEAP or type(v.type) is not Array:
+        if k not in residuals:
             continue
-        new = {id(a): a for a in line.args if type(a) is Var and id(a) not in residuals}
+        new = {id(a): a for a in line.args if type(a) is Var and id(a) not in residuals and id(a) not in again}
         if any(type(a.type) is not Array for a in new.values()):
             continue
         if not new or sum(_bytes(a) for k, a in new.items() if k not in free) < _bytes(v):
-            del residuals[id(v)]
+            del residuals[k]
             residuals.update(new)
-            again.append(line)
-    return again[::-1]
+            again.add(k)
+    return [line for line in lines if id(line.out) in again]
+
+
+def _from_sources(cheap, residuals, free):
+    """Residuals that can be made again, in a few cheap steps, of sources that take less room than they do together.
+
+    Those of `x = x + h * (x[1:] - x[:-1])` are made of x. Returns the ids of what is made again.
+    """
+    sources: dict = {}  # id -> ({source}, {step}): what a value is made of, and by which lines
+
+    def of(v):
+        k = id(v)
+        if k not in sources:
+            line = cheap.get(k)
+            found, steps = {k: v}, {k}
+            if line is not None and all(type(a) is Const or type(a.type) is Array for a in line.args):
+                found = {}
+                for a in line.args:
+                    if type(a) is Var:
+                        more, some = of(a) if id(a) in cheap else ({id(a): a}, set())
+                        found.update(more)
+                        steps |= some
+                if len(steps) > STEPS:
+                    found, steps = {k: v}, set()
+            sources[k] = found, steps
+        return sources[k]
+
+    for k in list(cheap):  # in order: no deep recursion
+        of(cheap[k].out)
+    again: set = set()
+    for k in list(residuals):
+        if k not in cheap or k not in residuals or k in sources[k][0]:
+            continue
+        wanted = sources[k][0]
+        group = [
+            r for r in residuals if r in cheap and r not in sources[r][0] and sources[r][0].keys() <= wanted.keys()
+        ]
+        room = sum(_bytes(v) for s, v in wanted.items() if s not in residuals and s not in free)
+        if sum(_bytes(residuals[r]) for r in group) > room:
+            for r in group:
+                again |= sources[r][1]
+                del residuals[r]
+            residuals.update(wanted)
+    return again - set(residuals)
 
 
 def _bytes(v):

@@ -8,12 +8,12 @@ import numpy as np
 from ...core import tree
 from ...core.errors import ShapeError, user_line, where
 from ...core.tensor import is_tensor, make, untracked
-from ...core.tuples import items
 from ...core.types import Array, typeof
 from ...primitives.checks import check_op
 from ...primitives.control import to_type
 from ...primitives.index import getitem
 from ...primitives.loops import scan_op, while_op
+from ...primitives.schedule import loop as scheduled
 from ...traces.derive import zeros
 from ...traces.graph import Const, Var
 from ..fence import FenceError, Resist, Unreachable, refuse
@@ -427,13 +427,8 @@ def _run_while(loop, step, count, trial=False):
     if trial or type(count) is int:
         known = [None] * len(flags) + [(0, count or 2**31)] * counter
         _check_integers(body, step, count or 2**31, known)
-    y = items(
-        emit(
-            while_op,
-            [*start, *map(outside, cond_hidden), *map(outside, hidden)],
-            {"cond": cond, "body": body, "n": len(inputs)},
-        )
-    )
+    args = [*start, *map(outside, cond_hidden), *map(outside, hidden)]
+    y = scheduled(while_op, args, {"cond": cond, "body": body, "n": len(inputs)}, emit)
     n = len(step.outs) + len(step.tops)
     loop.finish(step, y[:n], dict(zip(flags, y[n : n + len(flags)], strict=True)))
 
@@ -475,13 +470,9 @@ def _run_scan(loop, step, parts, n):
     ]
     _check_integers(body, step, n, counters)
     start = [*_starts(step), *(outside(h) for h in _outside(loop, frame))]
-    y = items(
-        emit(
-            scan_op,
-            [*start, *map(outside, parts), *map(outside, hidden)],
-            {"body": body, "n": len(carry), "m": len(parts), "reverse": False, "length": n},
-        )
-    )
+    args = [*start, *map(outside, parts), *map(outside, hidden)]
+    params = {"body": body, "n": len(carry), "m": len(parts), "reverse": False, "length": n}
+    y = scheduled(scan_op, args, params, emit)
     rest = list(y[len(carry) :])
     grown = []
     for part in step.new:
