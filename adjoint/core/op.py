@@ -174,6 +174,13 @@ def bind(op, *args, **params):
                 args = (*args[:i], FUNCTIONS[np.array](a), *args[i + 1 :])
             elif isinstance(a, np.ndarray) and (kind is not np.ndarray or a.dtype.hasobject):
                 check_array(a, f" in {op.name}")
+            elif kind is not np.ndarray and labels(kind):
+                if op.kind not in ("elementwise", "nondiff"):  # as NumPy does, which forgets the labels there
+                    args = (*args[:i], np.asarray(a), *args[i + 1 :])
+                elif labels(kind) == "xarray" and isinstance(getattr(np, op.name, None), np.ufunc):
+                    return a.__array_ufunc__(getattr(np, op.name), "__call__", *args)  # its arrays may hold tensors
+                else:
+                    check_array(a, f" in {op.name}")
         return top.process(op, args, params)
     try:
         y = op.eval(*args, **params)
@@ -185,10 +192,21 @@ def bind(op, *args, **params):
     return y if plain else untracked(y)
 
 
+def labels(kind):
+    """The library of a class of arrays that are aligned by labels: 'pandas', 'xarray', or ''."""
+    name = kind.__module__.partition(".")[0]
+    return name if name in ("pandas", "xarray") else ""
+
+
 def check_array(a, what=""):
-    """Raise for an array that computes by rules of its own (objects, masks, `*` as matrix product): a derivative by
-    the rules of plain arrays would be wrong."""
+    """Raise for an array that computes by rules of its own (objects, masks, labels, `*` as matrix product): a derivative
+    by the rules of plain arrays would be wrong."""
     kind = type(a)
+    if labels(kind):
+        raise DTypeError(
+            f"a {kind.__name__} of {labels(kind)}{what}{where()} is aligned by its labels, which derivatives do not follow; "
+            "pass its values, a.to_numpy()"
+        )
     if a.dtype.hasobject:
         raise DTypeError(
             f"an array of dtype {a.dtype}{what}{where()} holds Python objects, which have no derivative; "

@@ -115,7 +115,7 @@ for _op in (_concatenate, _stack):
 
 _pad = linear(
     "pad",
-    lambda x, width: np.pad(x, width),
+    lambda x, width: np.pad(x, width) if np.ndim(x) else np.array(x),
     lambda g, _x, width: g[tuple(slice(b, b + n) for (b, _), n in zip(width, _x.shape, strict=True))],
     type=lambda x, width: Array(tuple(b + n + a for (b, a), n in zip(width, x.shape, strict=True)), x.dtype),
     batch=lambda size, batched, x, width: bind(_pad, x, width=((0, 0), *width)),

@@ -111,8 +111,8 @@ def samples(*dtypes, **more):
 
 
 def real_dtype(x):
-    """The real floating dtype that goes with x."""
-    dtype = typeof(x).dtype
+    """The real floating dtype that goes with x, in the machine's own byte order: what reductions take as dtype=."""
+    dtype = typeof(x).dtype.newbyteorder("=")
     return np.zeros(0, dtype).real.dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 

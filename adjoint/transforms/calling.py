@@ -20,7 +20,7 @@ from ..core.errors import (
     rewriting,
     where,
 )
-from ..core.op import check_array
+from ..core.op import check_array, labels
 from ..core.tensor import Tensor, is_tensor, untracked
 from ..core.types import Array, typeof
 from ..primitives.kinds import cast, zeros_like
@@ -129,7 +129,7 @@ def check_input(name, x, path):
     kind = type(x)
     if kind is float or (kind is np.ndarray and x.dtype.kind in "fc"):
         return
-    if kind is not np.ndarray and _is_array(x):
+    if kind is not np.ndarray and (_is_array(x) or labels(kind)):
         check_array(x, f" as {path()}")
     try:
         dtype = typeof(x).dtype
