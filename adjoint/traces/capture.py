@@ -44,6 +44,8 @@ class Capture(Trace):
             if x.trace is self:
                 return x.info
             if x.trace is not None:
+                if x.trace.ended:
+                    x.trace.escaped()
                 if id(x) not in self.hidden:
                     self.hidden[id(x)] = (x, Var(typeof(x)))
                 return self.hidden[id(x)][1]

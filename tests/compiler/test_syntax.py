@@ -3,6 +3,7 @@
 The value to meet is that of the plain function on plain NumPy; derivatives meet central differences of it.
 """
 
+import functools
 import math
 import traceback
 
@@ -12,7 +13,7 @@ import pytest
 import adjoint as ad
 from adjoint.compiler.fence import FenceError
 from adjoint.compiler.syntax import Recorder, differentiable, recording, rewrite, staged
-from adjoint.core import tree
+from adjoint.core import errors, tree
 from adjoint.primitives.loops import cond_op
 from adjoint.traces.capture import capture
 from tests.compiler.random_control import program
@@ -628,6 +629,100 @@ def test_the_first_exception_is_the_one_raised():
         g.run(-1.0)
     with pytest.raises(KeyError):
         g.run(-6.0)
+
+
+# What changes through code that is not rewritten
+
+
+class Tally:
+    """Its special methods run as they are."""
+
+    __slots__ = ("count", "total")
+
+    def __init__(self):
+        self.count, self.total = 0, 0.0
+
+    def __iadd__(self, x):
+        self.count += 1
+        self.total = self.total + x * self.count
+        return self
+
+    def __setitem__(self, key, x):
+        self.total = self.total + key * x
+
+
+def special_methods(x):
+    tally = Tally()
+    for v in x:
+        if v > 0:
+            tally += v
+        else:
+            tally[3] = v
+    return tally.total * tally.count
+
+
+def special_methods_in_a_loop(x):
+    tally = Tally()
+    while tally.total < 20:
+        tally += x[2] ** 2
+    return tally.total + tally.count * x[1]
+
+
+def class_of_a_function(x):
+    class Hist:
+        def __init__(self):
+            self.values = []
+
+        def add(self, v):
+            self.values.append(v)
+            self.last = v * 2
+
+    hist = Hist()
+    for v in x:
+        if v > 0:
+            hist.add(v)
+        else:
+            hist.add(v**3)
+    return sum(hist.values) * hist.last
+
+
+def changed_by_a_library(x):
+    import heapq
+
+    heap = [0.5, 2.0, 3.0]
+    if x[0] > 0:
+        heapq.heapreplace(heap, 2.5)
+    else:
+        heapq.heapreplace(heap, 7.0)
+    return heap[0] * x[0] + heap[2] * x[1]
+
+
+@pytest.mark.parametrize("f", [special_methods, special_methods_in_a_loop, class_of_a_function, changed_by_a_library])
+def test_what_changes_through_code_that_is_not_rewritten(f):
+    x = np.array([1.0, -2.0, 3.0])
+    g = capture(rewrite(f), x)
+    for y in (x, -x[[1, 0, 2]], np.array([-1.0, 0.5, 2.0])):
+        np.testing.assert_allclose(g.run(y)[0], f(y), rtol=1e-13)
+        np.testing.assert_allclose(ad.grad(lambda x: g.run(x)[0])(y), ad.grad(f)(y), rtol=1e-13)
+        np.testing.assert_allclose(capture(ad.grad(rewrite(f)), x).run(y)[0], ad.grad(f)(y), rtol=1e-13)
+
+
+_KEPT = [0.0]
+
+
+def test_a_value_that_leaves_a_branch_unseen_is_an_error():
+    def f(x):
+        if x > 0:
+            functools.partial(list.__setitem__, _KEPT, 0)(x * 2)
+            y = x
+        else:
+            y = x
+        return y + _KEPT[0]
+
+    for g in (rewrite(f), ad.grad(rewrite(f))):
+        with pytest.raises(errors.EscapeError, match=r"test_syntax.py:\d+"):
+            capture(g, 1.0)
+        _KEPT[0] = 0.0
 
 
 # Recorders

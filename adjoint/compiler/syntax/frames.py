@@ -8,6 +8,7 @@ through any of them is noticed. Lists, dicts and objects that the body changes a
 
 import types
 import weakref
+from collections import deque
 from contextvars import ContextVar
 
 from ...core import tensor as _tensor
@@ -17,6 +18,7 @@ from ...core.tensor import Tensor, is_tensor, make, peek, set_class
 from ...core.types import typeof
 from ...traces.capture import Capture
 from ...traces.graph import Var
+from ..fence import refuse
 
 FRAMES: ContextVar[tuple] = ContextVar("adjoint_frames", default=())
 
@@ -24,13 +26,14 @@ FRAMES: ContextVar[tuple] = ContextVar("adjoint_frames", default=())
 class Frame:
     """One trial run of a body."""
 
-    __slots__ = ("born", "entered", "iterators", "kept", "places", "raised", "token", "trace")
+    __slots__ = ("born", "entered", "iterators", "kept", "places", "raised", "seen", "token", "trace")
 
     def __init__(self):
         self.trace = Capture()
         self.entered: dict = {}  # id of a handle -> (handle, its state, the tensor outside, its variable here)
         self.kept: list = []  # views of entered handles, with their state
         self.places: dict = {}  # id of a container -> (container, what it held)
+        self.seen: list = []  # (container, what it held), of all that can be reached
         self.born: dict = {}  # ids of containers made in here
         self.iterators: dict = {}  # ids of iterators that come from outside
         self.raised: list = []  # exceptions that the user's raise statements made here
@@ -43,6 +46,7 @@ class Frame:
     def __exit__(self, *_):
         watch(-1)
         FRAMES.reset(self.token)
+        self.places.update({id(c): (c, held) for c, held in self.changed()})
         self.restore()
 
     def restore(self):
@@ -85,9 +89,24 @@ class Frame:
         for x in values:
             if hasattr(type(x), "__next__"):
                 self.iterators[id(x)] = x
-        for h in reached(values):
+        containers: list = []
+        for h in reached(values, containers):
             if h.trace is not None and h.trace is not self.trace and not h.trace.ended and not peek(h)[0]:
                 self.enter(h)
+        self.seen += [(c, contents(c)) for c in containers]
+
+    def changed(self):
+        """The containers that code which is not rewritten has changed: special methods, heapq, a library."""
+        for c, held in self.seen:
+            if id(c) not in self.places and id(c) not in self.born and _differ(contents(c), held):
+                yield c, held
+
+    def notice(self):
+        """Note what such code has changed, as `touch` does for the rest."""
+        for c, held in list(self.changed()):
+            if isinstance(c, deque):
+                raise refuse("list", "a deque is changed in a branch or loop")
+            self.places[id(c)] = (c, held)
 
     def is_outside(self, h):
         """Whether a tensor was there before this body ran."""
@@ -206,8 +225,8 @@ def emit(op, args, params):
 # What can be reached
 
 
-def reached(values):
-    """The tensors in values, through containers, objects and closures."""
+def reached(values, containers=None):
+    """The tensors in values, through containers, objects and closures; containers: a list that gets what can be changed."""
     seen: set = set()
     found: list = []
     todo = [(v, 0) for v in values]
@@ -222,23 +241,36 @@ def reached(values):
         if kind in _ATOMS or depth > 6 or id(x) in seen:
             continue
         seen.add(id(x))
-        if kind in (list, tuple, set, frozenset):
+        if isinstance(x, (list, set, deque)) and containers is not None:
+            containers.append(x)
+        if isinstance(x, (list, tuple, set, frozenset, deque)):
             todo += [(e, depth + 1) for e in x]
         elif isinstance(x, dict):
+            if containers is not None:
+                containers.append(x)
             todo += [(e, depth + 1) for e in x.values()]
         elif kind is types.FunctionType:
             todo += [(c.cell_contents, depth + 2) for c in x.__closure__ or () if _filled(c)]
         elif kind is types.MethodType:
             todo.append((x.__self__, depth + 1))
-        elif not isinstance(x, (type, types.ModuleType)):
-            if isinstance(x, tuple):
-                todo += [(e, depth + 1) for e in x]
-            held = getattr(x, "__dict__", None)
-            if type(held) is dict and not kind.__module__.startswith(_OURS):
-                todo += [(e, depth + 1) for e in held.values()]
+        elif kind in CONTAINERS:
+            todo += [(e, depth + 1) for e in CONTAINERS[kind](x)]
+        elif isinstance(x, (type, types.ModuleType)) or kind.__module__.startswith(_OURS):
+            continue
+        elif (held := _attributes(x)) is not None:
+            if containers is not None:
+                containers.append(x)
+            todo += [(e, depth + 1) for e in held.values()]
     return found
 
 
+def _attributes(x):
+    if type(getattr(x, "__dict__", None)) is not dict and not any(map(_slots, type(x).__mro__)):
+        return None
+    return contents(x)
+
+
+CONTAINERS: dict = {}  # classes of ours whose instances hold tensors -> what they hold
 _OURS = ("adjoint.", "numpy", "scipy")
 _ATOMS = {int, float, complex, bool, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType, range}
 
@@ -271,7 +303,7 @@ def born(c):
 
 
 def contents(c):
-    if isinstance(c, list):
+    if isinstance(c, (list, deque)):
         return list(c)
     if isinstance(c, dict):
         return dict(c)
@@ -283,6 +315,13 @@ def contents(c):
             if x not in ("__dict__", "__weakref__") and hasattr(c, x):
                 held[x] = getattr(c, x)
     return held
+
+
+def _differ(now, held):
+    if type(now) is set:
+        return now != held
+    pairs = zip(now, held) if type(now) is list else ((now[k], held.get(k, held)) for k in now)
+    return len(now) != len(held) or any(a is not b for a, b in pairs)
 
 
 def _slots(cls):
@@ -299,6 +338,9 @@ def put_contents(c, held):
     elif isinstance(c, set):
         c.clear()
         c.update(held)
+    elif isinstance(c, deque):
+        c.clear()
+        c.extend(held)
     else:
         now = contents(c)
         for x in now:

@@ -105,7 +105,9 @@ class Loop:
             frame.enter(h, v)
         for f in self.flags:
             put(self.cells[f], False)
-        frame.enter_all([read(c) for n, c in self.cells.items() if n not in self.slots])
+        # an object that a name of the state stands for is no leaf of it, but the body may change what the object holds
+        objects = [x for value in self.given.values() for x in flatten(value)[0] if not is_value(x)]
+        frame.enter_all([*(read(c) for n, c in self.cells.items() if n not in self.slots), *objects])
         return rows, variables
 
     def leave(self):
@@ -131,6 +133,7 @@ class Loop:
     def collect(self, frame, rows, variables, extra):
         """The captured step, or None if it must be run again with other types."""
         again = False
+        frame.notice()
         for h in frame.written():
             if id(h) not in self.handles:
                 self.handles[id(h)] = h
@@ -295,6 +298,7 @@ class Loop:
                     parts.append(self.test)
                 go = both(*parts)
                 out = frame.operand(go if is_tensor(go) else bool(go))
+                frame.notice()
                 if frame.written() or any(
                     contents(c) != held
                     for c, held in frame.places.values()

@@ -197,6 +197,7 @@ class Region:
                     raise refuse("endless", f"{self.name} calls itself on every path") from None
                 if self.stale:
                     return None
+                frame.notice()
                 if frame.written() or frame.places or any(x.info is not v for x, v in variables):
                     raise refuse("recursive write", f"{self.name} calls itself", Resist)
                 part = Part(value, frame)

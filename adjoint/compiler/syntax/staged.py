@@ -54,6 +54,7 @@ class Side:
             frame.enter_all([read(c) for c in cells.values()])
             try:
                 self.value = run() if run is not None else None
+                frame.notice()
             except Exception as error:
                 self.raised = next((r for r in frame.raised if r[0] is error), None)
                 if isinstance(error, Unreachable):
@@ -135,6 +136,8 @@ def stage_if(test, true, false, cells, spec, line=""):
         _put_held(c, held[key], results)
     value = finish(value, results)
     _note_choice(value, a.result, b.result, (a.frame, b.frame))
+    for side in sides:
+        side.frame.trace.close()  # a value that has left a branch in another way is an error from now on
     if type(value) is Gap and value is not UNBOUND and value is not DEAD:
         raise FenceError(value.reason)
     return value

@@ -84,6 +84,7 @@ def _lazily(t, thunks, is_and):
         except Unfinished:  # a path that tells nothing yet
             return staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
         operand = frame.operand(y) if is_tensor(y) else None
+        frame.notice()
         changed = frame.written() or frame.places
     if operand is None and not frame.trace.lines:
         return t if y is is_and else y
