@@ -121,6 +121,10 @@ class Program:
         self.seconds["emission"] = time.perf_counter() - start
         start = time.perf_counter()
         symbols = {**call.services(), **module.symbols}
+        if "ad.parallel" in module.declarations:
+            from .native import pool
+
+            symbols["ad.parallel"] = pool.address()
         keep = [*module.keep]
         for symbol, function, ins, outs in kernel.callbacks:
             back = callback.register_callback(lambda arrays, f=function: f(*arrays), ins, outs)

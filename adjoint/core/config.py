@@ -25,6 +25,11 @@ SETTINGS = {
         "ADJOINT_IEEE",
         "derivatives follow IEEE arithmetic: a zero cotangent times an infinite partial is NaN, not 0",
     ),
+    "threads": (
+        1,
+        "ADJOINT_THREADS",
+        "how many threads work on a large compiled loop, in the whole process; results do not depend on it",
+    ),
     "cache": (
         "on",
         "ADJOINT_CACHE",

@@ -526,7 +526,8 @@ class Emitter:
         sizes += [r.dtype.itemsize for _, r, _ in reductions.values()]
         work = sum(cost(line.op.name) for line in order)
         self.kernel.work += int(work * math.prod(group.space))
-        nest.run(body, max([s for s in sizes if s > 1], default=1), work, self.scratch)
+        scalars = None if gathers else [x for x in sources.values() if type(x) is Value and x.name.startswith("%")]
+        nest.run(body, max([s for s in sizes if s > 1], default=1), work, self.scratch, scalars)
         self.machine.inline = False
         for line, _, mem in reductions.values():
             self.env[id(line.out)] = load_reg(code, mem) if is_small(line.out.type) else mem

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from . import pieces
 from .code import BOOL, Value, register
 from .machine import Machine
 
@@ -205,16 +206,24 @@ class Nest:
 
     # Run
 
-    def run(self, body, itemsize=8, work=10, scratch=None):
+    def run(self, body, itemsize=8, work=10, scratch=None, scalars=None):
         """Emit the nest. body(get) evaluates one vector; get is a `Step`. work: about how many operations it is.
 
-        scratch(dtype, shape): memory for copies of what is read again and again in an unsuitable order.
+        scratch(dtype, shape): memory for copies of what is read again and again in an unsuitable order. scalars: the Values from
+        outside that the body reads, if it reads nothing else but through accesses: then a large nest is cut in pieces.
         """
         if 0 in self.shape:
             for r in self.reductions:
                 self._fill(r)
             return
         self._arrange(itemsize, work, scratch)
+        how = None if scalars is None else pieces.cut(self, work)
+        if how is None:
+            self._emit(body, itemsize, work)
+        else:
+            pieces.emit(self, how, lambda: self._emit(body, itemsize, work), scalars, scratch)
+
+    def _emit(self, body, itemsize, work):
         n = self.shape[-1]
         width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
         self.width = width
