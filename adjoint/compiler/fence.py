@@ -65,6 +65,18 @@ TABLE = {
         "what it holds would depend on a value that is not known",
         "give it its keys before the loop or branch, each with a value of the final shape",
     ),
+    "mask": (
+        "how many there are depends on values that are not known",
+        "make the mask once, m = x > 0, and reduce what it chooses (sum, mean, max ...), write with it, or use np.where(m, x, 0)",
+    ),
+    "size": (
+        "compiled code works with arrays of known shapes",
+        "make it as long as it can get, np.zeros(x.size), and write into a part of it",
+    ),
+    "mask in place": (
+        "another name may stand for them",
+        "bind the name anew, y = y + 1",
+    ),
     "key": (
         "the key is a value that is not known",
         "use an array instead of the dict, or np.where",

@@ -16,7 +16,9 @@ import numpy as np
 from ...core import tree
 from ...core.errors import rewriting
 from ...core.tensor import is_tensor
+from ..fence import refuse
 from .copies import GENERATED, is_library
+from .masked import Masked
 from .merge import Gap, use
 from .names import copied, resolve
 from .outside import Session, recorder, session, shadow
@@ -141,6 +143,8 @@ def _adopt(told, f):
 
 def _result(y, tensors):
     """What goes out: arrays again, where nobody works with tensors."""
+    if any(type(x) is Masked for x in tree.flatten(y, is_leaf=lambda e: type(e) is Masked)[0]):
+        raise refuse("mask", "the function returns the entries where a mask holds")
     leaves, structure = tree.flatten(y)
     out = []
     for x in leaves:

@@ -5,7 +5,8 @@ import functools
 import numpy as np
 
 from ...core.tensor import FUNCTIONS, is_tensor
-from .calls import CALLS, calls, nested, wrapped
+from ..fence import refuse
+from .calls import CALLS, calls, nested, unknown, wrapped
 from .merge import Gap, use
 from .outside import joined
 
@@ -46,6 +47,22 @@ def _full(shape, fill_value, dtype=None, **kwargs):
         return wrapped(np.full(shape, fill_value, dtype, **kwargs))
     y = np.broadcast_to(fill_value, shape) * 1
     return y if dtype is None else np.astype(y, np.dtype(dtype))
+
+
+def _sized(f):
+    """A function that makes an array, of a size which must be known."""
+
+    def call(*args, **kwargs):
+        for x in (*args[:3], *(kwargs.get(k) for k in ("shape", "N", "M", "n", "start", "stop", "step"))):
+            if any(map(unknown, x if type(x) in (tuple, list) else (x,))):
+                raise refuse("size", f"np.{f.__name__} makes an array whose shape depends on a value that is not known")
+        return wrapped(f(*args, **kwargs))
+
+    return call
+
+
+for _f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange):
+    CALLS[_f] = _sized(_f)
 
 
 @calls(np.copyto)

@@ -15,8 +15,9 @@ from ...primitives.checks import check_op
 from ...primitives.control import _captured
 from ...traces.capture import Capture
 from ..fence import FenceError, Resist, Unreachable, refuse
-from . import loops, staged
+from . import loops, masked, staged
 from .frames import FRAMES, born, emit, reached
+from .masked import Masked
 from .merge import DEAD, Gap, read, use
 from .names import resolve
 from .outside import advance, changing, forget, outer, recorder, shadow, unknown_key
@@ -331,6 +332,10 @@ class Runtime:
         told = recorder.get()
         if type(c) is dict or isinstance(c, dict):
             unknown_key(key)
+        if (is_tensor(c) or type(c) is np.ndarray) and type(key) is not int:
+            chosen = masked.getitem(c, key)
+            if chosen is not None:
+                return chosen
         value = c[key]
         if told is None or not isinstance(c, (dict, list)) or not told.is_outer(c):
             return value if told is not None or type(value) is not np.ndarray or is_tensor(c) else shadow(value, c)
@@ -357,6 +362,10 @@ class Runtime:
             unknown_key(key)
         changing(c)
         forget(c, "item", key)
+        if is_tensor(c) and type(key) is not int and masked.setitem(c, key, value):
+            return
+        if type(c) is Masked:
+            raise refuse("mask", "an entry is set of those where a mask holds")
         c[key] = value
 
     @staticmethod
@@ -378,13 +387,17 @@ class Runtime:
     def aug(op, x, value):
         if type(x) in (np.ndarray, list, dict, set):
             changing(x)
+        if type(x) is Masked:
+            raise refuse("mask in place", "those entries are changed in place where a mask holds")
         return INPLACE[op](x, value)
 
     def aug_attr(self, op, x, name, value):
         self.setattr(x, name, self.aug(op, self.attr(x, name), value))
 
     def aug_item(self, op, c, key, value):
-        self.setitem(c, key, self.aug(op, self.item(c, key), value))
+        old = self.item(c, key)
+        # entries that a mask chose are a copy, which nobody else has
+        self.setitem(c, key, BINARY[op](old, value) if type(old) is Masked else self.aug(op, old, value))
 
     # Expressions
 
@@ -439,6 +452,10 @@ INPLACE = {
     "+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv, "//": operator.ifloordiv,
     "%": operator.imod, "**": operator.ipow, "@": operator.imatmul, "<<": operator.ilshift, ">>": operator.irshift,
     "|": operator.ior, "^": operator.ixor, "&": operator.iand,
+}  # fmt: skip
+BINARY = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "**": operator.pow, "|": operator.or_, "^": operator.xor, "&": operator.and_,
 }  # fmt: skip
 
 
