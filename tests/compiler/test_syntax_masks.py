@@ -263,6 +263,7 @@ REFUSED = [
     (lambda x: [float(v) for v in x[x > 0]], "a loop goes over"),
     (lambda x: np.array(x[x > 0])[1], "is made of|is given"),
     (lambda x: x[x > 0][1:].sum(), "an index"),
+    (lambda x: (np.outer(x, x)[x > 0] * x[x > 0]).sum(), "rows are brought together"),
     (lambda x: np.zeros(len(x[x > 0])).sum(), "known|len"),
 ]
 

@@ -113,6 +113,12 @@ class Masked:
                 return Masked(self.values[(*before, *key[1:])], self.mask)
         raise _refused("an index is applied to")
 
+    def __matmul__(self, other):
+        return _dot(self, other)
+
+    def __rmatmul__(self, other):
+        return _dot(other, self)
+
     def __eq__(self, other):  # as NumPy's: entry by entry
         return np.equal(self, other)
 
@@ -133,10 +139,8 @@ for _name, _f in {
     setattr(Masked, f"__r{_name}__", lambda self, other, f=_f: f(other, self))
 for _name, _f in {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}.items():
     setattr(Masked, f"__{_name}__", lambda self, other, f=_f: f(self, other))
-for _name, _f in {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}.items():
-    setattr(Masked, f"__{_name}__", lambda self, f=_f: f(self))
-Masked.__matmul__ = lambda self, other: _dot(self, other)  # type: ignore[attr-defined]
-Masked.__rmatmul__ = lambda self, other: _dot(other, self)  # type: ignore[attr-defined]
+for _name, _g in {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}.items():
+    setattr(Masked, f"__{_name}__", lambda self, f=_g: f(self))
 
 
 def _refused(what):
@@ -264,10 +268,9 @@ def setitem(x, key, value):
             raise refuse(
                 "mask", "the entries where one mask holds are written where another one holds, or the same made anew"
             )
-        if value.ndim - 1 > len(shape) - k:
-            raise _refused("an array with fewer axes is set to")
+        if value.ndim - 1 != len(shape) - k:
+            raise _refused("rows are set to")
         value = value.values
-        value = np.reshape(value, (*shape[:k], *(1,) * (len(shape) - np.ndim(value)), *np.shape(value)[k:]))
     elif np.ndim(value) > len(shape) - k and np.shape(value)[0] != 1:
         raise _refused("an array of a certain length is written into")
     holds = np.reshape(mask, (*mask.shape, *(1,) * (len(shape) - k)))
@@ -314,13 +317,10 @@ def elementwise(f, *inputs, **kwargs):
         if type(x) is Masked:
             if not same(x.mask, first.mask):
                 raise refuse("mask", "entries chosen by two masks, or by the same made anew, are brought together")
-            values = x.values
-            extra = max(m.ndim for m in masks) - x.ndim
-            if extra:
-                n = first.mask.ndim
-                values = np.reshape(values, (*np.shape(values)[:n], *(1,) * extra, *np.shape(values)[n:]))
-            row.append(values)
-        elif np.ndim(x) > max(m.ndim for m in masks) - 1:
+            if x.ndim != first.ndim:
+                raise _refused("rows are brought together with")
+            row.append(x.values)
+        elif np.ndim(x) >= first.ndim:
             raise _refused("an array of a certain length meets")
         else:
             row.append(x)
@@ -434,7 +434,7 @@ def _pointwise(f):
     return lambda *args, **kwargs: elementwise(f, *args, **kwargs)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict = {
     np.sum: _sum,
     np.prod: _reduction(np.prod, lambda dtype: dtype.type(1)),
     np.max: _reduction(np.max, _lowest, _EMPTY.format("maximum")),
@@ -462,8 +462,8 @@ FUNCTIONS = {
     np.imag: _pointwise(np.imag),
     np.sinc: _pointwise(np.sinc),
 }
-for _f in (np.zeros_like, np.ones_like):
-    FUNCTIONS[_f] = lambda m, *args, f=_f, **kwargs: Masked(f(m.values, *args, **kwargs), m.mask)
+for _like_f in (np.zeros_like, np.ones_like):
+    FUNCTIONS[_like_f] = lambda m, *args, f=_like_f, **kwargs: Masked(f(m.values, *args, **kwargs), m.mask)
 _REDUCE = {
     "add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min, "logical_and": np.all, "logical_or": np.any,
 }  # fmt: skip

@@ -61,8 +61,8 @@ def _sized(f):
     return call
 
 
-for _f in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange):
-    CALLS[_f] = _sized(_f)
+for _name in ("zeros", "ones", "empty", "eye", "identity", "arange"):
+    CALLS[getattr(np, _name)] = _sized(getattr(np, _name))
 
 
 @calls(np.copyto)
