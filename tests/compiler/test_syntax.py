@@ -631,6 +631,25 @@ def test_the_first_exception_is_the_one_raised():
         g.run(-6.0)
 
 
+# Values of decisions
+
+VALUES = [
+    lambda x, y: (x > 0 or y) * 2.0,
+    lambda x, y: (x > 0 and y) * 2.0,
+    lambda x, y: (x or y > 0) + (x > 0 or y > 0 or x + y),
+    lambda x, y: bool(x) * y + bool(y) + x * bool(x > 1),
+    lambda x, y: abs(complex(x, y)) + complex(x).real,
+    lambda x, y: (not x or y) * 1.0,
+]
+
+
+@pytest.mark.parametrize("f", VALUES)
+def test_values_of_decisions(f):
+    g = capture(rewrite(f), 1.0, 1.0)
+    for x in [(2.0, 3.0), (-2.0, 3.0), (2.0, -3.0), (-2.0, -3.0), (0.0, 3.0), (2.0, 0.0)]:
+        np.testing.assert_allclose(g.run(*x)[0], f(*x), rtol=1e-15)
+
+
 # What changes through code that is not rewritten
 
 

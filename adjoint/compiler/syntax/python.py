@@ -13,7 +13,7 @@ from .merge import Gap, use
 from .outside import advance
 from .sequences import SHORT, Backwards, Numbers, UnknownRange, Zipped, sequence
 from .texts import format_, print_
-from .truth import both, either, truth
+from .truth import both, either, flag, truth
 
 
 def resolve(f):
@@ -44,7 +44,19 @@ def _number(cast, dtype):
 
 CALLS[float] = _number(float, np.dtype(np.float64))
 CALLS[int] = _number(int, np.dtype(np.int64))
-CALLS[bool] = lambda *a: truth(*a) if a and is_tensor(a[0]) else bool(*a)
+
+
+@calls(bool)
+def _bool(*args):
+    t = truth(*args) if args and is_tensor(args[0]) else bool(*args)
+    return flag(t) if is_tensor(t) else t
+
+
+@calls(complex)
+def _complex(real=0, imag=None):
+    if is_tensor(real) or is_tensor(imag):
+        return real * (1.0 + 0.0j) if imag is None else real + imag * 1j
+    return complex(real) if imag is None else complex(real, imag)
 
 
 @calls(len)
@@ -258,7 +270,7 @@ def _slice(*args):
     return slice(*args)
 
 
-for _kind in (tuple, frozenset, complex, bytes, object, super, property, staticmethod, classmethod, memoryview):
+for _kind in (tuple, frozenset, bytes, object, super, property, staticmethod, classmethod, memoryview):
     CALLS[_kind] = _kind
 CALLS[callable] = CALLS.get(callable, callable)
 

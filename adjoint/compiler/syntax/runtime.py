@@ -16,7 +16,7 @@ from ...primitives.control import _captured
 from ...traces.capture import Capture
 from ..fence import FenceError, Resist, Unreachable, refuse
 from . import loops, masked, staged
-from .frames import FRAMES, born, emit, reached
+from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
 from .merge import DEAD, Gap, read, use
 from .names import resolve
@@ -423,6 +423,18 @@ class Runtime:
         return watched(resolve(f))
 
 
+def _is_truth(thunks, is_and):
+    """Whether what a chain gives is True or False: then it is the truth of the chain; `x > 0 or y` may be y."""
+    frame = Frame()
+    try:
+        with frame:
+            frame.enter_all([read(c) for c in cells_of(*thunks).values()])
+            y = _select(thunks, is_and)
+    except Exception:  # the branch itself will tell
+        return False
+    return type(y) in (bool, np.bool_) or (is_tensor(y) and typeof(y).dtype.kind == "b")
+
+
 def _select(thunks, is_and):
     """a and b, a or b, as values."""
     for i, f in enumerate(thunks):
@@ -435,7 +447,7 @@ def _select(thunks, is_and):
                 return x
             continue
         more = thunks[i + 1 :]
-        if typeof(x).dtype.kind == "b":
+        if typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
             return chain((lambda x=x: x, *more), is_and)
         rest = lambda more=more: _select(more, is_and)
         keep = lambda x=x: x
