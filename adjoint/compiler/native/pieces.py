@@ -17,9 +17,9 @@ PARTIAL = 1 << 19  # bytes of all partial results together
 
 
 class Cut(NamedTuple):
-    """`count` pieces of `size` steps each of the outermost axis, and `rest` steps, which the caller does."""
+    """`number` pieces of `size` steps each of the outermost axis, and `rest` steps, which the caller does."""
 
-    count: int
+    number: int
     size: int
     rest: int
 
@@ -49,7 +49,7 @@ def emit(nest, how, once, scalars, scratch):
     for r in nest.reductions:
         if r.axes[0]:
             m = r.target.mem
-            partials[id(r)] = scratch(m.dtype, (how.count + (how.rest > 0), *m.shape))
+            partials[id(r)] = scratch(m.dtype, (how.number + (how.rest > 0), *m.shape))
     places = {id(r.target): partials[id(r)] for r in nest.reductions if id(r) in partials}
     own = [a.mem for a in nest.accesses]
     memory = [places.get(id(a), a.mem) for a in nest.accesses]
@@ -83,11 +83,11 @@ def emit(nest, how, once, scalars, scratch):
         x.name = name
 
     code.module.declare("ad.parallel", "declare void @ad.parallel(ptr, ptr, i64)")
-    code.do(f"call void @ad.parallel(ptr @{symbol}, ptr {context}, i64 {how.count})")
+    code.do(f"call void @ad.parallel(ptr @{symbol}, ptr {context}, i64 {how.number})")
     if how.rest:
         nest.shape[0] = how.rest
         for a, m, mem, step in zip(nest.accesses, own, memory, steps):
-            a.mem = Mem(code.at(mem.ptr, step * how.count), m.dtype, m.shape, m.strides)
+            a.mem = Mem(code.at(mem.ptr, step * how.number), m.dtype, m.shape, m.strides)
         once()
     nest.shape[0] = n
     for a, m in zip(nest.accesses, own):
