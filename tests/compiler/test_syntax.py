@@ -650,6 +650,29 @@ def test_values_of_decisions(f):
         np.testing.assert_allclose(g.run(*x)[0], f(*x), rtol=1e-15)
 
 
+def test_integers_divided_by_zero_raise_as_pythons_do():
+    def divided(n, m):
+        k = n // m
+        n %= m
+        return k + n
+
+    def by_the_step(n, m):
+        return sum(n // (i - m) for i in range(3))
+
+    def gcd(a, b):
+        while b:
+            a, b = b, a % b
+        return a
+
+    for f in (divided, by_the_step):
+        g = capture(rewrite(f), 7, 3)
+        assert g.run(17, 5)[0] == f(17, 5)
+        with pytest.raises(ZeroDivisionError):
+            g.run(17, 0)
+    assert capture(rewrite(gcd), 7, 3).run(12, 18) == [6]
+    np.testing.assert_array_equal(ad.vmap(rewrite(gcd))(np.array([12, 18]), np.array([8, 12])), [4, 6])
+
+
 # What changes through code that is not rewritten
 
 

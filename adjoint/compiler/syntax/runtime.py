@@ -389,6 +389,8 @@ class Runtime:
             changing(x)
         if type(x) is Masked:
             raise refuse("mask in place", "those entries are changed in place where a mask holds")
+        if op in ("//", "%"):
+            divisor(x, value)
         return INPLACE[op](x, value)
 
     def aug_attr(self, op, x, name, value):
@@ -418,6 +420,11 @@ class Runtime:
             text = re.sub(r"%[-+ #0-9.]*[diouxXeEfFgGcrsa]", "%s", text)
             return text % row
         return text % values
+
+    @staticmethod
+    def divided(op, a, b):
+        divisor(a, b)
+        return BINARY[op](a, b)
 
     def fn(self, f):
         return watched(resolve(f))
@@ -469,6 +476,20 @@ BINARY = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
     "%": operator.mod, "**": operator.pow, "|": operator.or_, "^": operator.xor, "&": operator.and_,
 }  # fmt: skip
+
+
+def divisor(a, b):
+    """Python's integers raise where they are divided by 0; NumPy's give 0."""
+    if _is_integer(a) and _is_integer(b) and not (type(b) is int and (b or type(a) is int)):
+        emit(check_op, [np.equal(b, 0)], {"make": _division_by_zero})
+
+
+def _is_integer(x):
+    return type(x) is int or (is_tensor(x) and (t := typeof(x)).weak and t.dtype.kind == "i")
+
+
+def _division_by_zero():
+    return ZeroDivisionError("integer division or modulo by zero")
 
 
 def compare(op, a, b):
