@@ -35,7 +35,7 @@ from .views import trace as _trace  # the debug ladder listens from the start
 __all__ = [
     "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "linearize", "jacobian", "jacfwd", "jacrev", "hessian",
     "hvp", "vmap", "jit", "differentiable", "graph", "checkpoint", "custom_rule", "stop_gradient", "cond", "while_loop",
-    "scan", "check_grads", "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "show", "plot", "blame",
+    "scan", "check_grads", "Tensor", "tensor", "no_grad", "config", "tree", "AdjointError", "debug", "show", "plot", "blame",
     "numpy", "ops",
 ]  # fmt: skip
 
@@ -50,10 +50,12 @@ _LAZY = {
     "blame": "views.nan",
     "jit": "compiler.jit",
     "differentiable": "compiler.syntax",
+    "debug": "primitives.checks",
 }  # name -> where it is; looked up when first used
 TYPE_CHECKING = False  # type checkers take it as true
 if TYPE_CHECKING:
     from .compiler.syntax import differentiable as differentiable
+    from .primitives.checks import debug as debug
     from .primitives.control import cond as cond
     from .primitives.control import scan as scan
     from .primitives.control import while_loop as while_loop

@@ -8,7 +8,7 @@ does not, can leave it to the lanes that go there: `guarded`.
 import numpy as np
 
 from ..core.op import OPS, Op, bind
-from ..core.tensor import is_tensor
+from ..core.tensor import is_tensor, peek
 from ..core.types import Array
 from ..traces.graph import Graph, Line, Var
 
@@ -70,6 +70,78 @@ def guarded(graph):
             lines.append(Line(line.out, line.op, args, params, line.where))
         graph.cache["guarded"] = Graph([*graph.inputs, mask], lines, graph.outputs, graph.structure, (), graph.name)
     return graph.cache["guarded"]
+
+
+def silent(graph):
+    """The graph without its effects: what runs it a second time neither prints nor raises again."""
+    if not graph.effect:
+        return graph
+    if "silent" not in graph.cache:
+        lines = [
+            Line(
+                line.out,
+                line.op,
+                line.args,
+                {k: silent(p) if type(p) is Graph else p for k, p in line.params.items()},
+                line.where,
+            )
+            for line in graph.lines
+            if not line.op.effect
+        ]
+        graph.cache["silent"] = Graph(graph.inputs, lines, graph.outputs, graph.structure, (), graph.name).prune()
+    return graph.cache["silent"]
+
+
+def debug(text, *values, **named):
+    """Print text.format(*values, **named), also from compiled code and under every transform: when it runs, in order.
+
+    values: arrays, numbers or tensors. Differentiated code prints in its forward pass alone; under vmap each lane prints.
+
+    >>> import adjoint as ad
+    >>> @ad.jit
+    ... def f(x):
+    ...     while x < 10.0:
+    ...         x = x * x
+    ...         ad.debug("x is {:.1f}", x)
+    ...     return x
+    >>> ad.grad(f)(2.0)
+    x is 4.0
+    x is 16.0
+    32.0
+    """
+    printer, row = debugging(text, values, named)
+    if row:
+        bind(show_op, np.True_, *row, show=printer)
+    else:
+        printer()
+
+
+def debugging(text, values, named):
+    """(what prints, the values that it is to be given): what is known stands in it already."""
+    row: list = []
+
+    def place(x):
+        known, value = peek(x) if is_tensor(x) else (True, x)
+        if known:
+            return value
+        row.append(x)
+        return Hole(len(row) - 1, None)
+
+    return Debug(text, tuple(map(place, values)), {k: place(x) for k, x in named.items()}), row
+
+
+class Debug:
+    """Prints when the values are known."""
+
+    def __init__(self, text, places, named):
+        self.text, self.places, self.named = text, places, named
+
+    def __call__(self, *values):
+        def shown(x):
+            x = values[x.number] if type(x) is Hole else x
+            return x[()] if isinstance(x, np.ndarray) and not x.ndim else x
+
+        print(self.text.format(*map(shown, self.places), **{k: shown(x) for k, x in self.named.items()}))
 
 
 class Hole:

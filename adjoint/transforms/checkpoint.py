@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from ..core import tree
-from ..core.errors import EscapeError, MutationError, defined, where
+from ..core.errors import EscapeError, MutationError, defined, rewriting, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
 from ..core.tensor import is_tensor, make, peek
@@ -41,12 +41,14 @@ def checkpoint(f):
 
     @functools.wraps(f)
     def checkpointed(*args, **kwargs):
+        copy_of = rewriting.get()
+        g = f if copy_of is None else copy_of(f)  # kept: the backward pass runs it too
         leaves, structure = tree.flatten((args, kwargs))
         out_structure: list = []
 
         def run(*leaves):
             a, k = tree.unflatten(structure, leaves)
-            outs, theirs = tree.flatten(f(*a, **k))
+            outs, theirs = tree.flatten(g(*a, **k))
             out_structure[:] = [theirs]
             return tuple(outs)
 

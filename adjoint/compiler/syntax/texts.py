@@ -6,8 +6,9 @@ import numpy as np
 
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
-from ...primitives.checks import Hole, check_op, fill, hole, show_op
+from ...primitives.checks import Hole, check_op, debug, debugging, fill, hole, show_op
 from ..fence import refuse
+from .calls import calls
 from .frames import FRAMES, emit
 from .merge import Gap, use
 from .outside import recorder
@@ -160,3 +161,20 @@ def print_(args, **keywords):
         emit(show_op, [np.True_, *collect.values], {"show": show})
     else:
         told.effect(show_op, [np.True_], {"show": show})
+
+
+@calls(debug)
+def _debug(text, *values, **named):
+    """ad.debug; inside what is staged, and where what is compiled must print at each run, an op."""
+    told = recorder.get()
+    if not FRAMES.get() and told is None:
+        debug(text, *values, **named)
+        return
+    for x in (*values, *named.values()):
+        if type(x) is Gap:
+            use(x)
+    printer, row = debugging(text, values, named)
+    if FRAMES.get() or row:
+        emit(show_op, [np.True_, *row], {"show": printer})
+    else:
+        told.effect(show_op, [np.True_], {"show": printer})
