@@ -377,6 +377,8 @@ def _ufunc_call(ufunc, inputs, kwargs):
         result = _ufunc_call(ufunc, inputs, kwargs) if kwargs else UFUNCS[ufunc](*inputs)
         return WRITE[1](out[0], untracked(result))
     if out is not None and any(o is not None for o in out):
+        if not any(map(is_tracked, inputs)):  # into an array: the values
+            return ufunc(*(x.value if is_tensor(x) else x for x in inputs), out=out, **kwargs)
         raise MutationError(
             f"np.{ufunc.__name__}(..., out=) or an in-place operator would write a tensor that is being differentiated into a NumPy "
             f"array and lose its derivative{where()}; write a = a + x instead of a += x, and leave out= away"

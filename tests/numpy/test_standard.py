@@ -132,3 +132,25 @@ def test_scipy_dispatches_to_us(switch, code):
 def test_special_is_an_extension():
     np.testing.assert_allclose(ad.grad(lambda x: anp.special.erf(x))(0.0), 2 / np.sqrt(np.pi))
     assert not hasattr(anp.special, "no_such_function")
+
+
+def test_ufuncs_have_their_methods():
+    x = np.array([1.0, 2.0, 3.0])
+    assert ad.grad(lambda x: anp.logaddexp.reduce(x))(x).sum() == pytest.approx(1.0)
+    np.testing.assert_array_equal(ad.grad(lambda x: anp.multiply.outer(x, x).sum())(x), 2 * x.sum() * np.ones(3))
+    np.testing.assert_array_equal(anp.maximum.accumulate(x[::-1]), [3.0, 3.0, 3.0])
+
+    def scattered(x):
+        a = anp.zeros(2)
+        anp.add.at(a, [0, 0, 1], x)
+        return (a**2).sum()
+
+    np.testing.assert_array_equal(ad.grad(scattered)(x), [6.0, 6.0, 6.0])
+
+
+def test_a_tensor_that_nobody_differentiates_may_be_added_into_an_array():
+    a = np.ones(3)
+    a += anp.ones(3)
+    np.add(anp.ones(3), a, out=a, where=np.array([True, False, True]))
+    assert type(a) is np.ndarray
+    np.testing.assert_array_equal(a, [3.0, 2.0, 3.0])
