@@ -1,5 +1,6 @@
 """What source capture refuses: each entry of the fence, by the program that meets it; and what it does not refuse."""
 
+import contextlib
 import linecache
 import re
 
@@ -187,6 +188,23 @@ def alias_written(x):
     return a[0] + c[0]
 
 
+def raised_and_suppressed(x):
+    y = 1.0 * x
+    with contextlib.suppress(ValueError):
+        y = x * 2
+        if x > 1:
+            raise ValueError
+        y = x * 5
+    return y
+
+
+def refused_and_suppressed(x):
+    y = 1.0 * x
+    with contextlib.suppress(TypeError):
+        y = {1.0: 2.0}.get(x, 3.0)
+    return y
+
+
 def raised_and_caught(x):
     try:
         if x > 5:
@@ -234,6 +252,8 @@ CASES = [
     (iterator_advanced, r"list\(it\)"),
     (unrolled_too_far, "unrolled into more than 10000 operations"),
     (alias_written, "copy"),
+    (raised_and_suppressed, "ValueError is raised.*with if and else"),
+    (refused_and_suppressed, "np.where"),
     (raised_and_caught, "ValueError is raised.*with if and else"),
     (asserted_and_caught, "AssertionError is raised.*with if and else"),
 ]

@@ -132,20 +132,28 @@ def test_a_branch_taken_wrongly_is_noticed(monkeypatch):
 
 
 def test_a_name_held_dead_that_is_read_is_noticed(monkeypatch):
-    """With nothing live, every name that a branch binds is dropped: programs fail, and none gives another number."""
-    for name in ("if_else", "while_with_if"):
-        c = next(c for c in CONSTRUCTS if c.name == name)
-        stage = staged.stage_if
-        monkeypatch.setattr(
-            staged,
-            "stage_if",
-            lambda t, a, b, cells, spec, line="", stage=stage: stage(t, a, b, cells, (spec[0], (), *spec[2:]), line),
-        )
-        with pytest.raises(FenceError):
+    """With nothing live, every name that a branch binds is dropped: programs fail, or give NaN, and none another number.
+
+    (Integers have no NaN: where one of them was dropped, as in while_continue, the result may be any.)
+    """
+    stage = staged.stage_if
+    monkeypatch.setattr(
+        staged, "stage_if", lambda t, a, b, cells, spec, line="": stage(t, a, b, cells, (spec[0], (), *spec[2:]), line)
+    )
+    failed = 0
+    for c in CONSTRUCTS:
+        try:
             run = graph_of(rewrite(c.f), *c.rows[0])
-            for args in c.rows:
-                run(*args)
-        monkeypatch.undo()
+            ys = [run(*args) for args in c.rows]
+        except FenceError:
+            failed += 1
+            continue
+        for args, y in zip(c.rows, ys, strict=True):
+            for a, b in zip(tree.flatten(y)[0], tree.flatten(c.f(*args))[0], strict=True):
+                a, b = np.asarray(a), np.asarray(b)
+                failed += bool(np.any(np.isnan(a)))
+                assert c.name == "while_continue" or np.allclose(a, b) or np.any(np.isnan(a)), c.name
+    assert failed > 20
 
 
 # What is staged, and how often a body is run

@@ -148,6 +148,11 @@ def cast(frame, operand, t):
     return frame.operand(y)
 
 
+def nobody_reads(t):
+    """What stands for a name on a path behind which it is not read again. Should it be read all the same, it is no number."""
+    return zeros(t) + t.dtype.type(np.nan) if t.dtype.kind in "fc" else zeros(t)
+
+
 class Out:
     """The place of an output in what is merged."""
 
@@ -171,7 +176,7 @@ def merge(a, b, outputs, what, paths):
                     leaves.append(x)  # known: the same on the path that does not read it
                 else:
                     t = join(operand.type, operand.type)
-                    stand_in = Const(zeros(t)) if type(t) is Array else None
+                    stand_in = Const(nobody_reads(t)) if type(t) is Array else None
                     if stand_in is None:
                         return Gap(f"{what} cannot be told")
                     leaves.append(Out(outputs.pair(*((operand, stand_in) if swap else (stand_in, operand)), t)))

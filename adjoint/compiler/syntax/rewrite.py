@@ -357,7 +357,7 @@ class Function(Expressions):
     def block_With(self, s, live):
         after = []
         for item in s.items:
-            item.context_expr = self.visit(item.context_expr)
+            item.context_expr = ast.copy_location(runtime("managed", self.visit(item.context_expr)), item.context_expr)
             if item.optional_vars is not None:
                 item.optional_vars, more = self.targets(item.optional_vars)
                 after += more

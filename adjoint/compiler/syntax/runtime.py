@@ -24,7 +24,7 @@ from .outside import advance, changing, forget, outer, recorder, shadow, unknown
 from .recursion import watched
 from .sequences import SHORT, Backwards, Rows, UnknownRange, Zipped, sequence
 from .staged import cells_of
-from .texts import Catching, assert_, collecting, format_, print_, raising
+from .texts import Catching, Managed, assert_, collecting, format_, print_, raising
 from .truth import both, chain, either, flag, not_, truth
 
 LIMIT = 10_000  # ops that a loop which cannot be kept one may unroll into
@@ -108,6 +108,7 @@ class Runtime:
     either = staticmethod(either)
     raising = staticmethod(raising)
     catching = staticmethod(Catching)
+    managed = staticmethod(Managed)
     assert_ = staticmethod(assert_)
     format = staticmethod(format_)
     born = staticmethod(born)

@@ -1,9 +1,11 @@
 """Texts with values that are not known yet: exceptions, assertions and prints inside what is staged."""
 
+import contextlib
 from contextvars import ContextVar
 
 import numpy as np
 
+from ...core.errors import ConcreteError, EscapeError
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
 from ...primitives.checks import Hole, check_op, debug, debugging, fill, hole, show_op
@@ -81,6 +83,26 @@ class Catching:
 
     def __exit__(self, *_):
         _catchers.set(self.before)
+
+
+class Managed:
+    """Around a context manager: what capture refuses it cannot suppress; what it does suppress is noted as caught."""
+
+    def __init__(self, manager):
+        self.manager = manager
+        self.catching = (
+            Catching(lambda: manager._exceptions) if type(manager) is contextlib.suppress else contextlib.nullcontext()
+        )
+
+    def __enter__(self):
+        y = self.manager.__enter__()
+        self.catching.__enter__()
+        return y
+
+    def __exit__(self, kind, error, traceback):
+        self.catching.__exit__(kind, error, traceback)
+        swallowed = self.manager.__exit__(kind, error, traceback)
+        return swallowed and not isinstance(error, (ConcreteError, EscapeError))
 
 
 def _fence(error, depth):
