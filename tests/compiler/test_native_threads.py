@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import adjoint as ad
-from adjoint.compiler.native import pool
+from adjoint.compiler.native import pieces, pool
+from tests.compiler.compiled_laws import LARGE, on_large
 
 ROOT = Path(__file__).parent.parent.parent
 posix = pytest.mark.skipif(os.name != "posix", reason="threads are POSIX'")
@@ -63,6 +64,34 @@ def test_results_do_not_depend_on_threads(name, shape):
     assert all(np.array_equal(y, results[0]) for y in results)
     rough = name == "single precision"
     assert np.allclose(results[0], flat(f(x)), rtol=1e-5 if rough else 1e-12, atol=1e-5 if rough else 1e-11)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Even short loops are cut."""
+    for name, value in {"GRAIN": 32, "LEAST": 2, "UNIT": 8}.items():
+        monkeypatch.setattr(pieces, name, value)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_laws_in_pieces(name, small_pieces):
+    with ad.config(threads=2):
+        assert "ad.parallel" in on_large(name).compare().text
+
+
+@pytest.mark.parametrize("axis", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), None])
+def test_sums_over_any_axes_in_pieces(axis, small_pieces):
+    x = np.random.default_rng(4).normal(size=(8, 19, 5))
+    f = lambda x: (
+        np.sum(np.sin(x), axis),
+        np.max(x, axis, keepdims=True),
+        np.sum(x[:, ::-2] * 2, axis),
+        np.prod(x, axis),
+    )
+    h = ad.jit(f)
+    with ad.config(threads=2):
+        assert all(np.allclose(a, b, rtol=1e-12, atol=1e-13) for a, b in zip(h(x), f(x), strict=True))
+    assert "call void @ad.parallel" in h.lower(x)
 
 
 def test_large_loops_are_cut_and_small_ones_not():

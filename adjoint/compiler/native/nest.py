@@ -214,21 +214,12 @@ class Nest:
         """
         if 0 in self.shape:
             for r in self.reductions:
-                self._fill(r)
+                self.fill(r, r.target.mem)
             return
         self._arrange(itemsize, work, scratch)
         how = None if scalars is None else pieces.cut(self, work)
-        if how is None:
-            self._emit(body, itemsize, work)
-        else:
-            pieces.emit(self, how, lambda: self._emit(body, itemsize, work), scalars, scratch)
-
-    def _emit(self, body, itemsize, work):
-        n = self.shape[-1]
-        width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
-        self.width = width
         self.depth = len(self.shape)
-        code = self.code
+        filled = []  # memory that reductions are joined in
         for r in self.reductions:
             # the trailing reduced axes are summed in registers; beyond them results are joined in memory
             r.level = self.depth
@@ -236,7 +227,19 @@ class Nest:
                 r.level -= 1
             r.whole = not any(r.axes[: r.level])
             if not r.whole or r.level == self.depth:
-                self._fill(r)
+                filled.append(r)
+        if how is None:
+            for r in filled:
+                self.fill(r, r.target.mem)
+            self._emit(body, itemsize, work)
+        else:
+            pieces.emit(self, how, lambda: self._emit(body, itemsize, work), filled, scalars, scratch)
+
+    def _emit(self, body, itemsize, work):
+        n = self.shape[-1]
+        width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
+        self.width = width
+        code = self.code
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
         for r in self.reductions:
             if r.level < self.depth:
@@ -255,10 +258,10 @@ class Nest:
             a.depth = max((i + 1 for i, s in enumerate(a.strides) if s), default=0)
         self._level(0, body, unroll)
 
-    def _fill(self, r):
-        """Set the target of a reduction in memory to its identity."""
-        fill = Nest(self.code, r.target.mem.shape)
-        target = fill.access(r.target.mem, r.target.mem.strides, False)
+    def fill(self, r, mem):
+        """Set memory that a reduction is joined in to its identity."""
+        fill = Nest(self.code, mem.shape)
+        target = fill.access(mem, mem.strides, False)
         x = r.identity() if r.kind != "add" else 0
         fill.run(lambda get: get.store(target, self.code.constant(x, r.dtype, get.width)), r.dtype.itemsize)
 

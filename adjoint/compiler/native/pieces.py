@@ -41,8 +41,9 @@ def cut(nest, work):
     return Cut(count, size, rest)
 
 
-def emit(nest, how, once, scalars, scratch):
-    """Emit the nest cut so. once(): emits the nest as its axes, accesses and reductions then are. scalars: Values from outside."""
+def emit(nest, how, once, filled, scalars, scratch):
+    """Emit the nest cut so. once(): emits the nest as its axes, accesses and reductions then are. filled: the reductions that
+    are joined in memory, which is to be set to their identity. scalars: Values from outside."""
     code = nest.code
     n = nest.shape[0]
     partials = {}
@@ -54,6 +55,9 @@ def emit(nest, how, once, scalars, scratch):
     own = [a.mem for a in nest.accesses]
     memory = [places.get(id(a), a.mem) for a in nest.accesses]
     steps = [places[id(a)].strides[0] if id(a) in places else a.strides[0] * how.size for a in nest.accesses]
+
+    for r in filled:
+        nest.fill(r, partials.get(id(r), r.target.mem))
 
     # the context
     slots = 8 * len(nest.accesses)
