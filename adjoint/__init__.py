@@ -70,6 +70,15 @@ _DTYPES = (  # as NumPy's, for code that writes adjoint.float32
 )  # fmt: skip
 
 
+def _ours_in_scipy(f):
+    from .scipy.names import ours
+
+    return ours(f)
+
+
+core.tensor.SCIPY.append(_ours_in_scipy)
+
+
 def __getattr__(name):
     import importlib
 

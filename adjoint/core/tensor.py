@@ -329,6 +329,7 @@ def _copy(t):
     return c
 
 
+SCIPY: list = []  # a function of SciPy -> ours of the same name, or None; filled by the package
 WRITE: list = []  # (t[index] = v, t op= v), filled by primitives.write
 BIRTHS = [0]  # how many traces were born: an untracked tensor keeps the number it saw
 

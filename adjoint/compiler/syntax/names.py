@@ -6,6 +6,7 @@ import types
 import numpy as np
 
 from ...core import tensor as _tensor
+from ...core import tree
 from ...core.errors import ConcreteError
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ..fence import refuse
@@ -110,6 +111,8 @@ def _class(cls):
             return functools.partial(_construct, cls, init)
     if issubclass(cls, BaseException):
         return cls
+    if cls.__module__.startswith("scipy."):
+        return functools.partial(_call_scipy, cls)
     return functools.partial(_made, cls)
 
 
@@ -135,8 +138,10 @@ def _library(f):
     if found is not None:
         return found
     module = getattr(f, "__module__", None) or ""
-    if type(f) is np.ufunc or module.startswith(("numpy", "scipy")):
+    if type(f) is np.ufunc or module.startswith("numpy"):
         return functools.partial(_call_numpy, f)
+    if module.startswith("scipy"):
+        return functools.partial(_call_scipy, f)
     if module.startswith("adjoint"):
         return f
     if module in ("random",):
@@ -158,6 +163,15 @@ def _call_numpy(f, *args, **kwargs):
         if type(a) is Gap:
             use(a)
     return wrapped(f(*args, **kwargs))
+
+
+def _call_scipy(f, *args, **kwargs):
+    """SciPy's own function, or ours where it is given a tensor."""
+    if any(map(is_tensor, tree.flatten((args, kwargs))[0])):
+        ours = _tensor.SCIPY[0](f)
+        if ours is not None:
+            return ours(*args, **kwargs)
+    return _call_numpy(f, *args, **kwargs)
 
 
 def _random(f, *args, **kwargs):
@@ -215,6 +229,8 @@ def _bound(f, owner):
         return functools.partial(_wrap_result, f)
     if module.startswith(("numpy.random", "random", "_random")):
         return functools.partial(_random, f)
+    if module.startswith("scipy.stats") and f.__name__ != "rvs":
+        return functools.partial(_call_scipy, f)
     return f
 
 
