@@ -133,7 +133,7 @@ class Program:
         self.loaded = build.load(ir, symbols)
         self.loaded.keep += keep
         self.seconds["LLVM"] = time.perf_counter() - start
-        self.text = text
+        self.text = "\n\n".join([text, *(f for name, f in module.functions.items() if name.startswith("piece."))])
         self.notes += kernel.notes
         self.workspace = kernel.workspace.size
         self.frees = bool(kernel.workspace.slots)

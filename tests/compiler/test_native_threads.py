@@ -76,7 +76,8 @@ def small_pieces(monkeypatch):
 @pytest.mark.parametrize("name", LARGE)
 def test_laws_in_pieces(name, small_pieces):
     with ad.config(threads=2):
-        assert "ad.parallel" in on_large(name).compare().text
+        text = on_large(name).compare().text
+    assert "call void @ad.parallel" in text or name in ("cumsum", "getitem")  # which are no loops that are cut
 
 
 @pytest.mark.parametrize("axis", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), None])
