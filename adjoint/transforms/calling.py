@@ -165,6 +165,14 @@ def call(f, args, kwargs):
         f = copy_of(f)
     try:
         return f(*args, **kwargs)
+    except (LeakError, ConcreteError) as error:
+        if any(
+            type(a) is list and a and all(is_tensor(x) and not x.shape for x in a) for a in (*args, *kwargs.values())
+        ):
+            error.add_note(
+                "an argument is a list of numbers, which is a container here, and no array: pass np.array(...)"
+            )
+        raise
     except AdjointError:
         raise
     except (ValueError, TypeError) as error:

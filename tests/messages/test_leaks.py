@@ -83,13 +83,18 @@ def test_the_way_out_is_named_where_it_is_not_taken_yet():
     assert "@ad.differentiable" not in told.text
 
 
+def test_a_list_of_numbers_in_place_of_an_array():
+    with complains(errors.LeakError, "list of numbers", "pass np.array"):
+        ad.grad(lambda x: np.sin(x).sum())([1.0, 2.0])
+
+
 def test_a_function_of_scipy_that_makes_arrays():
     import scipy.linalg
 
     with complains(errors.LeakError, "adjoint.scipy"):
         ad.grad(lambda x: scipy.linalg.cho_factor(np.eye(3) * x)[0].sum())(X)
     with complains(errors.ConcreteError, "adjoint.scipy"):
-        ad.jit(lambda x: scipy.linalg.cho_factor(np.eye(3) * x)[0].sum())(X)
+        ad.jit(lambda x: scipy.linalg.hessenberg(np.eye(3) * x).sum())(X)
 
 
 def test_in_place_operator_on_an_array():
