@@ -371,9 +371,9 @@ def _equation(name, second, order, at=(0.3, 2.0), scale=1.0, wide=False):
     _several(name, *slopes, order=order, at=at, wide=wide)
 
 
-_equation("pbdv", lambda y, _p, v, x: (x * x / 4 - v - 0.5) * y, (1,), (-2, 2))
-_equation("pbvv", lambda y, _p, v, x: (x * x / 4 - v - 0.5) * y, (1,), (-2, 2))
-_equation("pbwa", lambda y, _p, a, x: (a - x * x / 4) * y, (1,), (-2, 2))
+_equation("pbdv", lambda y, _p, v, x: (x * x / 4 - v - 0.5) * y, (1,), (-2, 2), wide=True)
+_equation("pbvv", lambda y, _p, v, x: (x * x / 4 - v - 0.5) * y, (1,), (-2, 2), wide=True)
+_equation("pbwa", lambda y, _p, a, x: (a - x * x / 4) * y, (1,), (-2, 2), wide=True)
 _DEGREE = _PI / 180
 
 
@@ -423,6 +423,7 @@ for _name, _second, _value, _at in (
         lambda y, p, m, n, c, x, second=_second, value=_value: second(y, p, m, n, c, value(m, n, c), x),
         (1, 2, 1),
         _at,
+        wide=True,
     )
 
 # Without derivative by nature, linear, or refused

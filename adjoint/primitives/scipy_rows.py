@@ -129,7 +129,8 @@ def several(name, *slopes, order=(), at=(0.3, 2.0), real=True, wide=False):
     """An op of several results; the function users call gives a tuple. Differentiated in its last argument.
 
     slopes: one a result, `(ys, *args) -> derivative of that result`. order: what stands in the samples for the arguments
-    before. real: complex numbers are refused. wide: SciPy's single precision is broken; it computes in double.
+    before. real: complex numbers are refused. wide: SciPy's single precision gives NaN or does not
+    end; it computes in double.
     """
     ufunc = getattr(S, name)
     f = _by_double(ufunc) if wide else ufunc
