@@ -87,3 +87,15 @@ def test_gradients_of_order_statistics():
         return (np.sort(x, 0) * c).sum() + np.median(x, 1) @ c[:, 0] + np.quantile(x, 0.3) + np.partition(x, 4, 1)[0, 4]
 
     assert np.allclose(ad.jit(ad.grad(f))(x), ad.grad(f)(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("f", [np.cumsum, np.cumprod])
+@pytest.mark.parametrize("shape", [(200,), (3, 100), (20, 100), (100, 20), (5, 20, 70)])
+def test_running_sums_along_any_axis(f, shape):
+    x = np.random.default_rng(5).uniform(0.5, 1.5, size=shape)
+    for axis in range(len(shape)):
+        for view in (lambda x: x, lambda x: x[..., ::-1], lambda x: x.T):
+            h = ad.jit(lambda x, a=axis, view=view: f(view(x), a))
+            assert np.allclose(h(x), f(view(x), axis), rtol=1e-13)
+            assert "called back" not in h.explain(x)
+    assert np.array_equal(ad.jit(lambda x: f(x, -1))((x * 4).astype(int)), f((x * 4).astype(int), -1))

@@ -266,7 +266,35 @@ def diagonal(emitter, line):
     return fresh
 
 
+# Along one axis
+
+
+def lines(mem, axis):
+    """(view with the axis last, the axis' length)."""
+    axis %= len(mem.shape)
+    order = [*(i for i in range(len(mem.shape)) if i != axis), axis]
+    return Mem(mem.ptr, mem.dtype, [mem.shape[i] for i in order], [mem.strides[i] for i in order])
+
+
+def each_line(emitter, mems, lead, f):
+    """f of the addresses of each place of the leading axes."""
+    code = emitter.code
+
+    def level(k, ptrs):
+        if k == len(lead):
+            f(ptrs)
+            return
+        with code.loop(0, lead[k]) as i:
+            level(k + 1, [code.at(p, code.times(i, m.strides[k])) for p, m in zip(ptrs, mems)])
+
+    level(0, [m.ptr for m in mems])
+
+
 # Running sums and products
+
+# Lines of at least LONG contiguous numbers are walked one by one, others side by side, and so are few: additions of one line
+# wait for each other
+LONG, FEW = 64, 8
 
 
 @direct("cumsum", "cumprod")
@@ -289,15 +317,22 @@ def cumulative(emitter, line):
         return Mem(code.at(mem.ptr, code.times(shift, mem.strides[axis])), mem.dtype, rest, strides)
 
     op = machine.add if line.op.name == "cumsum" else machine.multiply
-    if math.prod(rest) == 1:
+    neighbours = all(abs(m.strides[axis]) == m.dtype.itemsize for m in (x, y))
+    if math.prod(rest) == 1 or (neighbours and n >= LONG and math.prod(rest) > FEW):
         total = code.alloca(register(out.dtype, 1))
-        start = code.constant(-0.0 if line.op.name == "cumsum" else 1, out.dtype, 1)
-        code.store_register(start if out.dtype.kind == "f" or line.op.name == "cumprod" else code.constant(0, out.dtype, 1), total)
-        with code.loop(0, n) as i:
-            v = machine.cast(code.load(without(x, i).ptr, x.dtype), out.dtype)
-            s = op(code.load_register(total, out.dtype, 1), v)
-            code.store_register(s, total)
-            code.store(s, without(y, i).ptr)
+        zero = -0.0 if out.dtype.kind == "f" else 0
+        start = code.constant(zero if line.op.name == "cumsum" else 1, out.dtype, 1)
+        a, b = lines(x, axis), lines(y, axis)
+
+        def each(ptrs):
+            code.store_register(start, total)
+            with code.loop(0, n) as i:
+                p, q = (code.at(ptr, code.times(i, m.strides[-1])) for ptr, m in zip(ptrs, (a, b)))
+                s = op(code.load_register(total, out.dtype, 1), machine.cast(code.load(p, x.dtype), out.dtype))
+                code.store_register(s, total)
+                code.store(s, q)
+
+        each_line(emitter, [a, b], rest, each)
         return y
     emitter.copy(without(y, 0), without(x, 0))
     with code.loop(1, n) as i:

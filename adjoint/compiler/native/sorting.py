@@ -10,33 +10,13 @@ import math
 import numpy as np
 
 from .code import INT, Value, register, supported
+from .direct import each_line, lines
 from .emit import direct
 from .nest import Nest
 from .storage import Mem
 
 RUN = 8
 _LAST = np.iinfo(np.int64).max
-
-
-def _lines(mem, axis):
-    """(view with the axis last, the axis' length)."""
-    axis %= len(mem.shape)
-    order = [*(i for i in range(len(mem.shape)) if i != axis), axis]
-    return Mem(mem.ptr, mem.dtype, [mem.shape[i] for i in order], [mem.strides[i] for i in order])
-
-
-def _each_line(emitter, mems, lead, f):
-    """f of the addresses of each place of the leading axes."""
-    code = emitter.code
-
-    def level(k, ptrs):
-        if k == len(lead):
-            f(ptrs)
-            return
-        with code.loop(0, lead[k]) as i:
-            level(k + 1, [code.at(p, code.times(i, m.strides[k])) for p, m in zip(ptrs, mems)])
-
-    level(0, [m.ptr for m in mems])
 
 
 def ordered(machine, x):
@@ -64,7 +44,7 @@ def argsort(emitter, line):
     emitter.kernel.module.declare("llvm.memcpy.p0.p0.i64", "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     y = emitter.buffer(line.out)
     axis = line.params["axis"]
-    a, b = _lines(emitter.mem(line.args[0]), axis), _lines(y, axis)
+    a, b = lines(emitter.mem(line.args[0]), axis), lines(y, axis)
     n = a.shape[-1]
     work = emitter.scratch(INT, (4, n))
     keys, places, *spare = (Mem(code.at(work.ptr, 8 * n * i), INT, (n,)) for i in range(4))
@@ -80,7 +60,7 @@ def argsort(emitter, line):
 
     emitter.kernel.note(f"argsort {list(t.shape)}")
     emitter.kernel.work += int(4 * t.size * max(1, math.log2(n)))
-    _each_line(emitter, [a, b], a.shape[:-1], each)
+    each_line(emitter, [a, b], a.shape[:-1], each)
     return y
 
 
@@ -93,7 +73,7 @@ def extreme(emitter, line):
     name = line.op.name
     beyond = "greater" if name.endswith("max") else "less"
     y = emitter.buffer(line.out)
-    a = _lines(emitter.mem(line.args[0]), line.params["axis"])
+    a = lines(emitter.mem(line.args[0]), line.params["axis"])
     floating = t.dtype.kind == "f"
     skip = floating and name.startswith("nan")
     n = a.shape[-1]
@@ -120,7 +100,7 @@ def extreme(emitter, line):
         code.store(code.load_register(place, INT, 1), ptrs[1])
 
     emitter.kernel.work += 2 * t.size
-    _each_line(emitter, [a, y], a.shape[:-1], each)
+    each_line(emitter, [a, y], a.shape[:-1], each)
     return y
 
 
@@ -166,7 +146,7 @@ def searchsorted(emitter, line):
         code.store(code.load_register(low, INT, 1), ptrs[1])
 
     emitter.kernel.work += 4 * v.type.size * n.bit_length()
-    _each_line(emitter, [sought, y], sought.shape, each)
+    each_line(emitter, [sought, y], sought.shape, each)
     return y
 
 
