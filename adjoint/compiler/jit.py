@@ -303,6 +303,11 @@ class Call:
         elif kind not in (float, int, complex):
             return self._odd(x)
         t = typeof(x)
+        if t.dtype.char in "gG":
+            raise DTypeError(
+                f"an array of dtype {t.dtype} is no argument of a compiled function{where()}: processors have no arithmetic for "
+                "it; convert it, a.astype(float), or leave jit away"
+            )
         if t.dtype.kind not in "biufc":
             return self._odd(x)
         if t.weak and kind is int and not -(2**63) <= x < 2**63:

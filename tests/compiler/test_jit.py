@@ -464,3 +464,8 @@ def test_an_array_written_with_its_own_part():
         return y
 
     agree(f, X)
+
+
+def test_long_doubles_are_refused():
+    with pytest.raises(DTypeError, match=r"no argument of a compiled function \(test_jit.py:\d+\).*astype\(float\)"):
+        ad.jit(np.sum)(np.ones(2, np.longdouble))
