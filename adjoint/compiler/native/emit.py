@@ -141,6 +141,7 @@ class Emitter:
         self.plan = Plan(graph, self.native, mutable)
         self.buffers: dict = {}  # root variable -> (offset, size) in the workspace
         self.temporary: list = []  # taken for the present step
+        self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
         for v, target in zip(graph.outputs, self.targets):
             root = self.root(v) if target is not None and type(v) is Var else None

@@ -134,17 +134,54 @@ def solve_triangular(emitter, line):
     return y
 
 
-def factored(emitter, m, prefix, error=_SINGULAR):
-    """LU of a matrix in place; the pivots' memory. error None: a singular one is fine."""
+def factored(emitter, m, prefix, error=_SINGULAR, keep=False):
+    """LU of a matrix in place; the pivots' memory, and LAPACK's info. error None: a singular one is fine."""
     code = emitter.code
     getrf = function(emitter, prefix + "getrf", 6)
     n = m.shape[-1]
-    pivots = emitter.scratch(np.dtype(np.int32), (n,))
+    pivots = emitter.scratch(np.dtype(np.int32), (n,), keep)
     info = code.alloca("i32")
     call(emitter, getrf, [integer(emitter, n), integer(emitter, n), m.ptr, integer(emitter, n), pivots.ptr, info])
     if error is not None:
         check(emitter, info, error)
     return pivots, info
+
+
+def lu_of(emitter, line, a, prefix, error=_SINGULAR):
+    """LU of a matrix that a line is given: (its memory, pivots, whether it is that of the transpose).
+
+    What other lines want to have factored too, or its transpose, is factored once.
+    """
+    v, flip = untransposed(emitter, line.args[0])
+    alone = all(len(x.type.shape) == 2 for x in line.args)  # no loop over stacks of matrices
+    shared = alone and wanted_again(emitter, v)
+    if shared and id(v) in emitter.factors:
+        lu, pivots, info, flipped = emitter.factors[id(v)]
+        if error is not None:
+            check(emitter, info, error)
+        return lu, pivots, flip != flipped
+    lu = emitter.scratch(a.dtype, a.shape, keep=shared)
+    emitter.copy(lu, a)
+    pivots, info = factored(emitter, lu, prefix, error, shared)
+    if shared:
+        emitter.factors[id(v)] = lu, pivots, info, flip
+    return lu, pivots, False
+
+
+def untransposed(emitter, v):
+    """(what a matrix is the transpose of, True), or (itself, False)."""
+    flip = False
+    line = emitter.plan.line_of.get(id(v))
+    while line is not None and line.op.name == "transpose" and line.params["axes"] == (-1, -2):
+        v, flip = line.args[0], not flip
+        line = emitter.plan.line_of.get(id(v))
+    return v, flip
+
+
+def wanted_again(emitter, v):
+    """Whether more than one line of the graph wants the LU of a matrix or of its transpose."""
+    lines = [u for u in emitter.graph.lines if u.op.name in ("solve", "det", "slogdet")]
+    return sum(untransposed(emitter, u.args[0])[0] is v for u in lines) > 1
 
 
 @direct("solve")
@@ -157,20 +194,18 @@ def solve(emitter, line):
     y = emitter.buffer(line.out)
     b = emitter.mem(line.args[1])
     n, k = y.shape[-2:]
-    lu = emitter.scratch(y.dtype, (n, n))
     columns = emitter.scratch(y.dtype, (k, n))
 
     def each(mems):
         a, b, y = mems
-        emitter.copy(lu, a)
-        pivots, info = factored(emitter, lu, prefix)
+        lu, pivots, transposed = lu_of(emitter, line, a, prefix)
         turned = Mem(columns.ptr, y.dtype, (n, k), (y.dtype.itemsize, n * y.dtype.itemsize))
         emitter.copy(turned, b)
         call(
             emitter,
             getrs,
             [
-                letter(emitter, "T"),
+                letter(emitter, "N" if transposed else "T"),
                 integer(emitter, n),
                 integer(emitter, k),
                 lu.ptr,
@@ -178,7 +213,7 @@ def solve(emitter, line):
                 pivots.ptr,
                 columns.ptr,
                 integer(emitter, n),
-                info,
+                emitter.code.alloca("i32"),
             ],
         )
         emitter.copy(y, turned)
@@ -261,7 +296,6 @@ def _along_diagonal(emitter, line, types, begin, step, results):
     code, machine = emitter.code, emitter.machine
     a = emitter.mem(line.args[0])
     n = a.shape[-1]
-    lu = emitter.scratch(a.dtype, (n, n))
     if len(types) == 1:
         memory = [emitter.buffer(line.out)]
     else:
@@ -270,8 +304,7 @@ def _along_diagonal(emitter, line, types, begin, step, results):
 
     def each(mems):
         a, *out = mems
-        emitter.copy(lu, a)
-        pivots, _ = factored(emitter, lu, prefix, None)
+        lu, pivots, _ = lu_of(emitter, line, a, prefix, None)
         first = begin(machine, parts(emitter, lu.ptr, a.dtype)[0])
         slots = [code.alloca(x.type) for x in first]
         for x, slot in zip(first, slots):
