@@ -122,8 +122,9 @@ def _terms(b, line):
         if made is None or not _like(a.type, t):
             dense.append(a)
         elif made.op is _ADD:
-            if all(_like(x.type, t) for x in made.args):
-                stack += reversed(made.args)
+            args = [x for x in made.args if not _is_zero(b, x)] or made.args[:1]
+            if all(_like(x.type, t) for x in args):
+                stack += reversed(args)
             else:
                 dense.append(a)
         elif made.op is scatter_sum:
