@@ -15,6 +15,7 @@ from .machine import Machine
 WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
 REPEATED = 4  # times that an element is read from which on a copy in the right order pays
+COLUMNS, COLUMN_WORK = 4, 60  # vectors of a row whose column sums stay in registers, and operations of the whole row
 SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise sum adds up in one lane before it splits
 
 
@@ -49,6 +50,8 @@ class Reduction:
         self.accumulators: list = []
         self.total = None
         self.exact = False  # a sum with an exact pair
+        self.lanes = False  # the innermost axis is kept: each lane has its own result
+        self.joined = False  # in memory, at each step
 
     def identity(self):
         if self.kind == "add":
@@ -122,6 +125,7 @@ class Nest:
             best = self._innermost(itemsize, work, scratch is not None)
             order = [i for i in range(n) if i != best] + [best]
             self._permute(order)
+            self._keep_columns(itemsize, work)
             for a in self.accesses if scratch is not None else ():
                 if self._repeated(a, n - 1):
                     self._pack(a, scratch)
@@ -144,6 +148,27 @@ class Nest:
             for r in self.reductions:
                 r.axes = [True]
 
+    def _keep_columns(self, itemsize, work):
+        """Sums down the columns of short rows: the axes that are reduced go next to the innermost, so that registers hold the sums.
+
+        A masked store that the next step loads again would cost ten times the addition.
+        """
+        n = self.shape[-1]
+        width = self._width(n, itemsize)
+        if not self.reductions or any(r.axes[-1] or not any(r.axes) for r in self.reductions):
+            return
+        axes = self.reductions[0].axes  # the others are joined in memory, unless they reduce the same
+        if n > COLUMNS * width or -(-n // width) * work > COLUMN_WORK:
+            return
+        places = range(len(axes))
+        self._permute([i for i in places[:-1] if not axes[i]] + [i for i in places if axes[i]] + [places[-1]])
+        for r in self.reductions:
+            r.lanes = True
+
+    @staticmethod
+    def _width(n, itemsize):
+        return max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
+
     def _innermost(self, itemsize, work, packs):
         """The axis to be walked innermost, in vectors; the others keep their order."""
 
@@ -158,7 +183,7 @@ class Nest:
         def price(i):
             """About what the nest costs, in additions of a vector."""
             m = self.shape[i]
-            width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (m - 1).bit_length()))
+            width = self._width(m, itemsize)
             vector, row = float(work), 4.0
             for a in self.accesses:
                 if a.strides[i] == 0:
@@ -222,11 +247,12 @@ class Nest:
         filled = []  # memory that reductions are joined in
         for r in self.reductions:
             # the trailing reduced axes are summed in registers; beyond them results are joined in memory
-            r.level = self.depth
+            r.level = self.depth - r.lanes
             while r.level and r.axes[r.level - 1]:
                 r.level -= 1
             r.whole = not any(r.axes[: r.level])
-            if not r.whole or r.level == self.depth:
+            r.joined = r.level == self.depth - r.lanes
+            if not r.whole or r.joined:
                 filled.append(r)
         if how is None:
             for r in filled:
@@ -237,16 +263,16 @@ class Nest:
 
     def _emit(self, body, itemsize, work):
         n = self.shape[-1]
-        width = max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
+        width = self._width(n, itemsize)
         self.width = width
         code = self.code
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
         for r in self.reductions:
-            if r.level < self.depth:
-                short = math.prod(self.shape[r.level :]) <= SHORT * width
+            if not r.joined:
+                short = r.lanes or math.prod(self.shape[r.level :]) <= SHORT * width
                 r.exact = r.kind == "add" and r.dtype.kind == "f" and not short
                 kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
-                r.accumulators = [code.alloca(kind) for _ in range(unroll)]
+                r.accumulators = [code.alloca(kind) for _ in range(-(-n // width) if r.lanes else unroll)]
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
                 # an accumulator is flushed when it has joined about BLOCK vectors
                 r.flush = self.depth - 1
@@ -270,7 +296,7 @@ class Nest:
         for a in self.accesses:
             if a.reads and a.depth == k and a.strides[-1] == 0:
                 a.splat = code.splat(code.load(a.pointers[-1], a.dtype), self.width)
-        starting = [r for r in self.reductions if r.level == k and r.level < self.depth]
+        starting = [r for r in self.reductions if r.level == k and not r.joined]
         for r in starting:
             for acc in r.accumulators:
                 code.store_register(self._identity(r), acc)
@@ -316,6 +342,11 @@ class Nest:
     def _finish(self, r):
         """Reduce the lanes to one number and store it, or join it to what is there."""
         code, machine = self.code, self.machine
+        if r.lanes:
+            for step, acc in zip(self._steps(), r.accumulators):
+                x = code.load_register(acc, r.dtype, self.width)
+                step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))
+            return
         if r.exact:
             self._flush(r)
             hi, lo = (code.load_register(p, r.dtype, self.width) for p in r.total)
@@ -343,11 +374,20 @@ class Nest:
         fine = machine.isfinite(hi)
         return machine.select(fine, total, hi)
 
+    def _steps(self):
+        """The vectors of a row that is done without a loop."""
+        n, w = self.shape[-1], self.width
+        return [Step(self, u * w, w, n - u * w if n < (u + 1) * w else None, u) for u in range(-(-n // w))]
+
     def _inner(self, body, unroll):
+        if any(r.lanes for r in self.reductions):
+            for step in self._steps():
+                body(step)
+            return
         code, n, w = self.code, self.shape[-1], self.width
         step = w * unroll
         main = n // step * step
-        blocked = [r for r in self.reductions if r.exact and r.level < self.depth and r.flush == self.depth - 1]
+        blocked = [r for r in self.reductions if r.exact and not r.joined and r.flush == self.depth - 1]
 
         def once(offset, width, mask, u=0):
             body(Step(self, offset, width, mask, u))
@@ -460,11 +500,11 @@ class Step:
         """Join a vector of values to a reduction."""
         nest = self.nest
         code, machine = nest.code, nest.machine
-        if r.level == nest.depth:  # the innermost axis is kept: join in memory
+        if r.joined:
             old = self.load(r.target)
             self.store(r.target, r.join(machine, old, x))
             return
-        if self.mask is not None and self.mask < self.width:
+        if self.mask is not None and self.mask < self.width and not r.lanes:
             x = machine.select(self.lanes(), x, nest._identity(r))
         acc = r.accumulators[self.u]
         code.store_register(r.join(machine, code.load_register(acc, r.dtype, self.width), x), acc)
