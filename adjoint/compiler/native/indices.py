@@ -220,9 +220,7 @@ def _started(emitter, line):
     """The memory of a write's result, holding the first argument: that itself where nobody reads it any more."""
     x, out = line.args[0], line.out
     if id(out) in emitter.plan.in_place:
-        mem = emitter.mem(x)
-        if mem.contiguous:
-            return mem
+        return emitter.mem(x)
     mem = emitter.buffer(out)
     emitter.copy(mem, emitter.read(x))
     return mem

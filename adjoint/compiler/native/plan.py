@@ -13,6 +13,8 @@ from .machine import cost
 from .storage import contiguous_strides, is_small
 
 REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
+WRITES = {"index_set", "index_add"}
+COPIES = {"concatenate", "stack", "scatter"} | WRITES  # read their values by loops
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "imag"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
@@ -246,13 +248,23 @@ class Plan:
         return moved_strides(t, t.shape.index(n)) if self.only_loops_read(v) else None
 
     def only_loops_read(self, v):
-        """Whether loops alone, which walk memory in any order, read a variable or views of it."""
+        """Whether loops alone, which walk memory in any order, read a variable, views of it, and what is written into it."""
         if id(v) in self.outputs:
             return False
-        return all(
-            id(u.out) in self.space or (self.is_view(u) and u.op.name != "reshape" and self.only_loops_read(u.out))
-            for u in self.users.get(id(v), ())
-        )
+        return all(id(u.out) in self.space or self._walks(u, v) for u in self.users.get(id(v), ()))
+
+    def _walks(self, u, v):
+        name = u.op.name
+        if id(u.out) in self.in_place and u.args[0] is v:
+            return self.only_loops_read(u.out)
+        if name in COPIES and not any(getattr(a.type, "shape", ()) for a in self.index_of(u)):
+            return name not in WRITES or u.args[0] is not v
+        return self.is_view(u) and name != "reshape" and self.only_loops_read(u.out)
+
+    @staticmethod
+    def index_of(line):
+        """The index arrays of a write."""
+        return line.args[2:] if line.op.name in WRITES else line.args[1:] if line.op.name == "scatter" else ()
 
     # Lifetimes
 
@@ -348,4 +360,4 @@ class Plan:
 
     def writes(self, line):
         """A line whose result is its first argument with a part changed."""
-        return line.op.name in ("index_set", "index_add") and not is_small(line.out.type)
+        return line.op.name in WRITES and not is_small(line.out.type)

@@ -12,7 +12,7 @@ from ...core.op import OPS, Op
 from ...core.types import Array
 from ...primitives.index import _add_at, _expand, fill
 from ...traces.graph import Const, Graph
-from .rewrite import rebuild
+from .rewrite import param_key, rebuild
 
 _ADD, _SCATTER, _PAD, _SET, _BROADCAST = (OPS[n] for n in ("add", "scatter", "pad", "index_set", "broadcast_to"))
 
@@ -83,7 +83,9 @@ def box_of(index, shape, have):
 def _start(b):
     def step(line):
         again = line.op is scatter_sum and any(b.made_by(a, _SET, scatter_sum) for a in line.args)
-        if again or (line.op is _ADD and _adds_scatters(b, line) and all(_like(a.type, line.out.type) for a in line.args)):
+        if again or (
+            line.op is _ADD and _adds_scatters(b, line) and all(_like(a.type, line.out.type) for a in line.args)
+        ):
             dense, boxes, few = _terms(b, line)
             if boxes or few:
                 value = _joined(b, dense, boxes, few, line.out.type)
@@ -159,7 +161,11 @@ def _cleared(b, dense, boxes, t):
         if made is not None and len(made.args) == 2 and _is_zero(b, made.args[1]):
             x, _ = made.args
             box = box_of(made.params["index"], t.shape, _extent(made.params["index"], t))
-            same = [v for v, other in boxes if other == box and _like(v.type, Array(_extent(made.params["index"], t), t.dtype))]
+            same = [
+                v
+                for v, other in boxes
+                if other == box and _like(v.type, Array(_extent(made.params["index"], t), t.dtype))
+            ]
             if box is not None and same and _like(x.type, t):
                 boxes[:] = [(v, other) for v, other in boxes if not any(v is w for w in same) or other != box]
                 total = same[0]
@@ -180,7 +186,24 @@ def _extent(index, t):
     return np.broadcast_to(np.float64(0), t.shape)[index].shape
 
 
+def _together(b, few):
+    """What is added in the same place is added up first: that is done in a loop over it, not in the large array."""
+    places: dict = {}
+    out: list = []
+    for v, arrays, index in few:
+        key = None if arrays else (param_key(index, b.memo), v.type)
+        if key is not None and key in places:
+            k = places[key]
+            out[k] = (b.emit(_ADD, [out[k][0], v]), arrays, index)
+        else:
+            if key is not None:
+                places[key] = len(out)
+            out.append((v, arrays, index))
+    return out
+
+
 def _joined(b, dense, boxes, few, t):
+    few = _together(b, few)
     total = None
     dense = [d for d in _cleared(b, dense, boxes, t) if not _is_zero(b, d)]
     boxes = [(v, box) for v, box in boxes if not _is_zero(b, v)]
