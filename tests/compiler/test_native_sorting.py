@@ -8,7 +8,7 @@ pytest.importorskip("llvmlite")
 import adjoint as ad
 
 DTYPES = [np.float64, np.float32, np.int64, np.int32, np.uint64, np.int8, np.bool_]
-LENGTHS = [1, 2, 7, 8, 9, 16, 17, 100, 1025]  # around the length of the runs that are sorted by insertion
+LENGTHS = [1, 2, 7, 8, 9, 16, 17, 100, 1023, 1500]  # around that of the runs sorted by insertion; the longest by bytes
 
 
 @pytest.fixture(autouse=True)

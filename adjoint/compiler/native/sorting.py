@@ -1,8 +1,9 @@
 """Sorting: argsort, argmax and argmin, searchsorted: places along one axis.
 
 Numbers of every real dtype are turned into 64-bit integers of the same order first, NaN last and -0 equal to 0, so that one
-merge sort does for all. It moves keys and places together, and is stable: runs of RUN are sorted by insertion, then
-merged pairwise from one memory into the other and back; two runs that are in order already are copied.
+sort does for all. It moves keys and places together, from one memory into the other and back, and is stable. Short lines
+are merged: runs of RUN are sorted by insertion, then joined pairwise; two that are in order already are copied. Long lines are
+dealt out by one byte of the keys after the other, the last one first; a byte that all keys have in common is passed over.
 """
 
 import math
@@ -16,6 +17,7 @@ from .nest import Nest
 from .storage import Mem
 
 RUN = 8
+LONG = 1024  # from this length on bytes are quicker than merging
 _LAST = np.iinfo(np.int64).max
 
 
@@ -40,7 +42,9 @@ def argsort(emitter, line):
     if not supported(t.dtype) or t.size == 0:
         return None
     code, machine = emitter.code, emitter.machine
-    emitter.kernel.module.functions["ad.argsort"] = _ARGSORT
+    symbol, text = ("ad.sort.bytes", _BYTES) if t.shape[line.params["axis"]] >= LONG else ("ad.sort.merge", _MERGE)
+    emitter.kernel.module.functions[symbol] = text
+    emitter.kernel.module.declare("llvm.memset.p0.i64", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     emitter.kernel.module.declare("llvm.memcpy.p0.p0.i64", "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     y = emitter.buffer(line.out)
     axis = line.params["axis"]
@@ -55,7 +59,7 @@ def argsort(emitter, line):
         target = nest.access(keys, keys.strides, False)
         nest.run(lambda get: get.store(target, ordered(machine, get.load(source))))
         memory = ", ".join(f"ptr {m.ptr}" for m in (keys, places, *spare))
-        code.do(f"call void @ad.argsort({memory}, i64 {n})")
+        code.do(f"call void @{symbol}({memory}, i64 {n})")
         emitter.copy(Mem(ptrs[1], INT, (n,), b.strides[-1:]), places)
 
     emitter.kernel.note(f"argsort {list(t.shape)}")
@@ -151,7 +155,7 @@ def searchsorted(emitter, line):
 
 
 # Sorts n keys and puts their places beside them; two spare memories of the same size.
-_ARGSORT = f"""define internal void @ad.argsort(ptr %keys, ptr %places, ptr %keys2, ptr %places2, i64 %n) noinline {{
+_MERGE = f"""define internal void @ad.sort.merge(ptr %keys, ptr %places, ptr %keys2, ptr %places2, i64 %n) noinline {{
 entry:
   br label %runs
 
@@ -278,6 +282,108 @@ pair.end:
 pass.end:
   %size2 = shl i64 %size, 1
   br label %merging
+
+finish:
+  %home = icmp eq ptr %b, %places
+  br i1 %home, label %done, label %fetch
+fetch:
+  %all = shl i64 %n, 3
+  call void @llvm.memcpy.p0.p0.i64(ptr %places, ptr %b, i64 %all, i1 false)
+  br label %done
+done:
+  ret void
+}}"""
+
+
+def _count_bytes():
+    """Count each of the eight bytes of a key %k."""
+    lines = []
+    for b in range(8):
+        lines += [
+            f"  %s{b} = lshr i64 %k, {8 * b}",
+            f"  %digit{b} = and i64 %s{b}, 255",
+            f"  %p{b} = getelementptr i64, ptr %counts, i64 {256 * b}",
+            f"  %q{b} = getelementptr i64, ptr %p{b}, i64 %digit{b}",
+            f"  %n{b} = load i64, ptr %q{b}",
+            f"  %m{b} = add i64 %n{b}, 1",
+            f"  store i64 %m{b}, ptr %q{b}",
+        ]
+    return "\n".join(lines)
+
+
+_BYTES = f"""define internal void @ad.sort.bytes(ptr %keys, ptr %places, ptr %keys2, ptr %places2, i64 %n) noinline {{
+entry:
+  %counts = alloca [2048 x i64], align 64
+  call void @llvm.memset.p0.i64(ptr %counts, i8 0, i64 16384, i1 false)
+  br label %counting
+counting:
+  %i = phi i64 [ 0, %entry ], [ %i1, %counting ]
+  %pk = getelementptr i64, ptr %keys, i64 %i
+  %signed = load i64, ptr %pk
+  %k = xor i64 %signed, {-(2**63)}          ; in the order of unsigned numbers
+  store i64 %k, ptr %pk
+  %pp = getelementptr i64, ptr %places, i64 %i
+  store i64 %i, ptr %pp
+{_count_bytes()}
+  %i1 = add nsw i64 %i, 1
+  %more = icmp slt i64 %i1, %n
+  br i1 %more, label %counting, label %bytes
+
+bytes:                                    ; from (a, b) into (c, d), which then change roles
+  %byte = phi i64 [ 0, %counting ], [ %byte1, %next ]
+  %a = phi ptr [ %keys, %counting ], [ %a1, %next ]
+  %b = phi ptr [ %places, %counting ], [ %b1, %next ]
+  %c = phi ptr [ %keys2, %counting ], [ %c1, %next ]
+  %d = phi ptr [ %places2, %counting ], [ %d1, %next ]
+  %on = icmp slt i64 %byte, 8
+  br i1 %on, label %look, label %finish
+look:
+  %shift = shl i64 %byte, 3
+  %at = shl i64 %byte, 8
+  %row = getelementptr i64, ptr %counts, i64 %at
+  %first = load i64, ptr %a
+  %f1 = lshr i64 %first, %shift
+  %f2 = and i64 %f1, 255
+  %pf = getelementptr i64, ptr %row, i64 %f2
+  %same = load i64, ptr %pf
+  %common = icmp eq i64 %same, %n
+  br i1 %common, label %next, label %places.of
+places.of:                                ; counts become the places where each byte's keys begin
+  %v = phi i64 [ 0, %look ], [ %v1, %places.of ]
+  %sum = phi i64 [ 0, %look ], [ %sum1, %places.of ]
+  %pv = getelementptr i64, ptr %row, i64 %v
+  %nv = load i64, ptr %pv
+  store i64 %sum, ptr %pv
+  %sum1 = add i64 %sum, %nv
+  %v1 = add nsw i64 %v, 1
+  %left = icmp slt i64 %v1, 256
+  br i1 %left, label %places.of, label %deal
+deal:
+  %j = phi i64 [ 0, %places.of ], [ %j1, %deal ]
+  %pa = getelementptr i64, ptr %a, i64 %j
+  %pb = getelementptr i64, ptr %b, i64 %j
+  %ka = load i64, ptr %pa
+  %kb = load i64, ptr %pb
+  %g1 = lshr i64 %ka, %shift
+  %g2 = and i64 %g1, 255
+  %pg = getelementptr i64, ptr %row, i64 %g2
+  %to = load i64, ptr %pg
+  %to1 = add i64 %to, 1
+  store i64 %to1, ptr %pg
+  %pc = getelementptr i64, ptr %c, i64 %to
+  %pd = getelementptr i64, ptr %d, i64 %to
+  store i64 %ka, ptr %pc
+  store i64 %kb, ptr %pd
+  %j1 = add nsw i64 %j, 1
+  %rest = icmp slt i64 %j1, %n
+  br i1 %rest, label %deal, label %next
+next:
+  %a1 = phi ptr [ %a, %look ], [ %c, %deal ]
+  %b1 = phi ptr [ %b, %look ], [ %d, %deal ]
+  %c1 = phi ptr [ %c, %look ], [ %a, %deal ]
+  %d1 = phi ptr [ %d, %look ], [ %b, %deal ]
+  %byte1 = add nsw i64 %byte, 1
+  br label %bytes
 
 finish:
   %home = icmp eq ptr %b, %places
