@@ -71,8 +71,11 @@ def _placed(f, trace, x, axis):
 
 
 def strip_escaped(trace, x):
-    if is_tensor(x) and x.trace is not None and x.trace is not trace and x.trace.ended:
-        x.trace.escaped()
+    if is_tensor(x) and x.trace is not None and x.trace is not trace:
+        if x.trace.ended:
+            x.trace.escaped()
+        if x.trace.level > trace.level:  # of y.attach_grad() in there
+            return strip_escaped(trace, x.trace.concrete(x, "the result"))
     return x
 
 
