@@ -46,6 +46,8 @@ class Capture(Trace):
             if x.trace is not None:
                 if x.trace.ended:
                     x.trace.escaped()
+                if x.trace.level > self.level:  # of y.attach_grad() in here: the value that it was given is ours
+                    return self.operand(x.trace.concrete(x, "the result"))
                 if id(x) not in self.hidden:
                     self.hidden[id(x)] = (x, Var(typeof(x)))
                 return self.hidden[id(x)][1]

@@ -26,3 +26,5 @@ def test_the_result_of_an_attached_tensor_is_differentiated_on():
         np.testing.assert_array_equal(ad.jvp(f, (X,), (X,))[1], 8 * X @ X)
         np.testing.assert_array_equal(ad.vmap(f)(np.stack([X, 2 * X])), [4 * X @ X, 16 * X @ X])
         np.testing.assert_array_equal(ad.vmap(ad.grad(f))(np.stack([X, 2 * X])), [8 * X, 16 * X])
+        np.testing.assert_array_equal(ad.graph(f)(X).run(2 * X), [16 * X @ X])
+        np.testing.assert_array_equal(ad.graph(ad.grad(f))(X).run(2 * X), [16 * X])
