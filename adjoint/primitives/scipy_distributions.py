@@ -26,8 +26,8 @@ _P = (0.2, 0.8)
 _SHAPE = (0.5, 4)
 
 
-def _row(name, *partials, at=None):
-    globals()[name] = row(name, *partials, at=at)
+def _row(name, *partials, at=None, narrow=False):
+    globals()[name] = row(name, *partials, at=at, narrow=narrow)
 
 
 # Gamma of rate a and shape b: P(b, a x); chi squared
@@ -138,7 +138,14 @@ def _waiting_density(k, n, p):
 
 
 def _discrete(name, sign, density):
-    _row(name, _whole(name, "k", 3), _whole(name, "n", 3), lambda _y, k, n, p: sign * density(k, n, p), at=(3, 5, _P))
+    _row(
+        name,
+        _whole(name, "k", 3),
+        _whole(name, "n", 3),
+        lambda _y, k, n, p: sign * density(k, n, p),
+        at=(3, 5, _P),
+        narrow=True,
+    )
     return density
 
 
@@ -147,10 +154,12 @@ _discrete("bdtrc", 1, _binomial_density)
 _discrete("nbdtr", 1, _waiting_density)
 _discrete("nbdtrc", -1, _waiting_density)
 _row("bdtri", _whole("bdtri", "k", 3), _whole("bdtri", "n", 3), lambda p, k, n, _y: -1 / _binomial_density(k, n, p),
-     at=(3, 8, _P))  # fmt: skip
+     at=(3, 8, _P), narrow=True)  # fmt: skip
 _row("nbdtri", _whole("nbdtri", "k", 3), _whole("nbdtri", "n", 3), lambda p, k, n, _y: 1 / _waiting_density(k, n, p),
-     at=(3, 8, _P))  # fmt: skip
-_row("pdtri", _whole("pdtri", "k", 2), lambda m, k, _y: -1 / _gamma_density(np.floor(k) + 1, m), at=(2, _P))
+     at=(3, 8, _P), narrow=True)  # fmt: skip
+_row(
+    "pdtri", _whole("pdtri", "k", 2), lambda m, k, _y: -1 / _gamma_density(np.floor(k) + 1, m), at=(2, _P), narrow=True
+)
 
 
 def _binomial_by_k(k, n, p):

@@ -320,9 +320,9 @@ def _polynomial(name, slope, *parameters, at=(3, 1, 2)):
     """Of degree n, parameters and x. slope(n, *parameters, x) is asked for n > 0 only."""
 
     def by_x(_y, n, *rest):
+        if type(n) is int:
+            return slope(n, *rest) if n else 0 * rest[-1]
         constant = np.equal(n, 0)
-        if not np.any(constant):
-            return slope(n, *rest)
         return np.where(constant, 0, slope(np.where(constant, 1, n), *rest))
 
     arity = 2 + len(parameters)
@@ -360,6 +360,13 @@ _polynomial(
 _polynomial("eval_sh_jacobi", lambda n, p, q, x: n * S.eval_sh_jacobi(n - 1, p + 2, q + 1, x), "p", "q", at=(3, 3, 2))
 _row("lpmv", unknown("lpmv", "m", 3), unknown("lpmv", "v", 3),
      lambda y, m, v, x: (v * x * y - (v + m) * S.lpmv(m, v - 1, x)) / (x * x - 1), at=(1, 3, (-0.8, 0.8)))  # fmt: skip
+
+# Characteristic values: ops, since the equations below read them in captured code too, but without a closed derivative
+
+for _name, _arguments in {"mathieu_a": "mq", "mathieu_b": "mq", "pro_cv": "mnc", "obl_cv": "mnc"}.items():
+    _row(_name, *(unknown(_name, a, len(_arguments)) for a in _arguments))
+    globals()[_name].op.sample = None  # there is no derivative that the laws could test
+
 
 # Solutions of a differential equation of second order, given with their derivative: it says the second one.
 # Parabolic cylinder functions (12.2.2, 12.14.1), Mathieu's (28.2.1, 28.20.1), spheroidal wave functions (30.2.1)
@@ -435,6 +442,4 @@ for _name in ("pro_rad2", "pro_rad2_cv", "obl_rad2", "obl_rad2_cv"):
     REFUSED[getattr(S, _name)] = "SciPy gives its values to a few digits only, and its slopes to fewer"
 for _name in ("pro_ang1", "pro_rad1", "obl_ang1", "obl_rad1"):
     REFUSED[getattr(S, f"{_name}_cv")] = f"use {_name}, which finds the characteristic value itself"
-for _name in ("mathieu_a", "mathieu_b", "pro_cv", "obl_cv"):
-    REFUSED[getattr(S, _name)] = "the derivative of a characteristic value in its parameter has no closed form"
 REFUSED[S.zetac] = REFUSED[S._riemann_zeta] = "the derivative of Riemann's zeta function has no closed form"

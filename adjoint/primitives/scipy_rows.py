@@ -68,9 +68,12 @@ def weak(f):
 
 def _narrowed(f):
     def narrowed(*args):
-        y = f(*args)
-        floats = [a.dtype for a in args if isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind == "f"]
-        return y.astype(np.float32)[()] if floats and np.result_type(*floats) == np.float32 else y
+        kinds = [getattr(a, "dtype", None) for a in args]
+        floats = [k for k in kinds if k is not None and k.kind == "f"]
+        if not floats or np.result_type(*floats) != np.float32:
+            return f(*args)
+        y = f(*(np.float64(a) if k == np.float32 else a for a, k in zip(args, kinds, strict=True)))
+        return y.astype(np.float32)[()]
 
     return narrowed
 
