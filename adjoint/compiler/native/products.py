@@ -8,6 +8,7 @@ import ctypes
 import functools
 import math
 
+from ...primitives.convolve import _bounds
 from .code import element, half_dtype, supported
 from .emit import direct
 from .nest import Nest
@@ -288,3 +289,36 @@ def tiny(emitter, line):
     mem = emitter.buffer(line.out)
     code.store(total, mem.ptr)
     return mem
+
+
+@direct("convolve")
+def convolve(emitter, line):
+    """Sums of products under each position of the shorter sequence, turned around; beyond its ends the longer one is zero."""
+    out = line.out.type
+    a, v = sorted((emitter.mem(x) for x in line.args), key=lambda m: -m.size)
+    if not all(map(supported, (a.dtype, v.dtype, out.dtype))):
+        return None
+    code, machine = emitter.code, emitter.machine
+    (n,), (m,) = a.shape, v.shape
+    start, stop = _bounds(n, m, line.params["mode"])
+    if line.params["mode"] == "valid":
+        under = Mem(a.ptr, a.dtype, (stop - start, m), (*a.strides, *a.strides))
+    else:
+        size = a.dtype.itemsize
+        padded = emitter.scratch(a.dtype, (n + 2 * (m - 1),))
+        emitter.fill_any(padded)
+        emitter.copy(Mem(code.at(padded.ptr, (m - 1) * size), a.dtype, (n,)), a)
+        under = Mem(code.at(padded.ptr, start * size), a.dtype, (stop - start, m), (size, size))
+    y = emitter.buffer(line.out)
+    nest = Nest(code, under.shape)
+    x = nest.access(under, under.strides)
+    w = nest.access(Mem(code.at(v.ptr, (m - 1) * v.strides[0]), v.dtype, (m,)), (0, -v.strides[0]))
+    r = nest.reduction("add", out.dtype, [False, True], y, [*y.strides, 0])
+
+    def body(get):
+        get.reduce(r, machine.multiply(*(machine.cast(get.load(s), out.dtype) for s in (x, w))))
+
+    emitter.kernel.note(f"convolve {n} {m}")
+    emitter.kernel.work += 2 * m * (stop - start)
+    nest.run(body, out.dtype.itemsize, 2, scalars=[])
+    return y

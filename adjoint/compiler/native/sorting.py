@@ -17,12 +17,13 @@ from .nest import Nest
 from .storage import Mem
 
 RUN = 8
+LANES = 8  # of the search for the largest
 LONG = 1024  # from this length on bytes are quicker than merging
-_LAST = np.iinfo(np.int64).max
+_FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
-def ordered(machine, x):
-    """Numbers as signed integers of 64 bits in the same order."""
+def ordered(machine, x, nan=_LAST):
+    """Numbers as signed integers of 64 bits in the same order, NaN as a given one."""
     dtype = x.dtype
     if dtype.kind == "f":
         x = machine.cast(x, np.dtype(np.float64))
@@ -31,7 +32,7 @@ def ordered(machine, x):
         bits = machine.text(f"bitcast {x} to {register(INT, x.width)}", INT, x.width)
         negative = machine.binary("ashr", bits, machine.of(63, bits))
         bits = machine.binary("xor", bits, machine.binary("lshr", negative, machine.of(1, bits)))
-        return machine.select(unordered, machine.of(_LAST, bits), bits)
+        return machine.select(unordered, machine.of(nan, bits), bits)
     x = machine.cast(x, INT)
     return machine.binary("xor", x, machine.of(-(2**63), x)) if dtype == np.uint64 else x
 
@@ -70,37 +71,62 @@ def argsort(emitter, line):
 
 @direct("argmax", "argmin", "nanargmax", "nanargmin")
 def extreme(emitter, line):
+    """The largest key of each lane and its place, then of the lanes: of equal ones the first. The smallest is the largest of
+    the keys turned around; NaN is larger than all, or where it is passed over smaller than all."""
     t = line.args[0].type
     if not supported(t.dtype) or t.size == 0:
         return None
     code, machine = emitter.code, emitter.machine
     name = line.op.name
-    beyond = "greater" if name.endswith("max") else "less"
     y = emitter.buffer(line.out)
     a = lines(emitter.mem(line.args[0]), line.params["axis"])
-    floating = t.dtype.kind == "f"
-    skip = floating and name.startswith("nan")
-    n = a.shape[-1]
-    best, place = code.alloca(register(t.dtype, 1)), code.alloca("i64")
+    skip = t.dtype.kind == "f" and name.startswith("nan")
+    turn = name.endswith("min")
+    n, stride = a.shape[-1], a.strides[-1]
+    width = LANES if stride == t.dtype.itemsize and n >= 2 * LANES else 1
     missing = emitter.kernel.module.error(ValueError("All-NaN slice encountered")) if skip else None
+    nan = _FIRST if skip != turn else _LAST  # it is turned around too
+
+    def keys(ptr, w):
+        k = ordered(machine, code.load(ptr, t.dtype, w), nan)
+        return machine.invert(k) if turn else k
+
+    def walk(ptr, start, stop, best, place, w):
+        """Steps of w lanes; the best so far and its place are in allocas."""
+        with code.loop(start, stop, w) as i:
+            k = keys(code.at(ptr, code.times(i, stride)), w)
+            here = machine.add(code.splat(Value(i, INT, 1), w), code.vector(range(w), INT))
+            take = machine.compare("greater", k, code.load_register(best, INT, w))
+            for slot, new in ((best, k), (place, here)):
+                code.store_register(machine.select(take, new, code.load_register(slot, INT, w)), slot)
+
+    best, place = code.alloca("i64"), code.alloca("i64")
+    wide = [code.alloca(register(INT, width)) for _ in range(2)] if width > 1 else []
 
     def each(ptrs):
-        code.store_register(code.load(ptrs[0], t.dtype), best)
-        code.do(f"store i64 0, ptr {place}")
-        with code.loop(1, n) as i:
-            x = code.load(code.at(ptrs[0], code.times(i, a.strides[-1])), t.dtype)
-            old = code.load_register(best, t.dtype, 1)
-            take = machine.compare(beyond, x, old)
-            if skip:  # a number is better than no number
-                take = machine._or(take, machine.binary("and", machine.isnan(old), machine.compare("equal", x, x)))
-            elif floating:  # the first NaN is the best of all
-                take = machine._or(take, machine.test("fcmp uno", x, x))
-                take = machine._and(take, machine.compare("equal", old, old))
-            code.store_register(machine.select(take, x, old), best)
-            here = Value(i, INT, 1)
-            code.store_register(machine.select(take, here, code.load_register(place, INT, 1)), place)
+        ptr = ptrs[0]
+        if not wide:
+            code.store_register(keys(ptr, 1), best)
+            code.do(f"store i64 0, ptr {place}")
+            walk(ptr, 1, n, best, place, 1)
+        else:
+            code.store_register(keys(ptr, width), wide[0])
+            code.store_register(code.vector(range(width), INT), wide[1])
+            whole = n // width * width
+            walk(ptr, width, whole, *wide, width)
+            ks, places = (code.load_register(slot, INT, width) for slot in wide)
+            k, p = code.lane(ks, 0), code.lane(places, 0)
+            for lane in range(1, width):
+                other, q = code.lane(ks, lane), code.lane(places, lane)
+                tie = machine._and(machine.compare("equal", other, k), machine.compare("less", q, p))
+                take = machine._or(machine.compare("greater", other, k), tie)
+                k, p = machine.select(take, other, k), machine.select(take, q, p)
+            code.store_register(k, best)
+            code.store_register(p, place)
+            walk(ptr, whole, n, best, place, 1)
         if skip:
-            code.fail_if(machine.isnan(code.load_register(best, t.dtype, 1)).name, missing)
+            k = code.load_register(best, INT, 1)
+            code.fail_if(machine.compare("equal", k, machine.of(_FIRST, k)).name, missing)
         code.store(code.load_register(place, INT, 1), ptrs[1])
 
     emitter.kernel.work += 2 * t.size

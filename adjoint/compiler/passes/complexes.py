@@ -566,6 +566,15 @@ def any_(z, axes=None, keepdims=False):
     return np.any(np.not_equal(z.re, 0) | np.not_equal(z.im, 0), axis=axes, keepdims=keepdims)
 
 
+@_rule("convolve")
+def convolve(a, v, mode):
+    a, v = (x if isinstance(x, Pair) else Pair(x, _zero(x)) for x in (a, v))
+    return Pair(
+        np.convolve(a.re, v.re, mode) - np.convolve(a.im, v.im, mode),
+        np.convolve(a.re, v.im, mode) + np.convolve(a.im, v.re, mode),
+    )
+
+
 @_rule("matmul")
 def matmul(a, b):
     """Small products by real ones; others are BLAS' (native/products.py)."""
