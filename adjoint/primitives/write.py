@@ -22,6 +22,7 @@ from ..core.op import bind
 from ..core.tensor import WRITE, Flat, Tensor, concrete, is_tensor, is_tracked, make, set_class
 from ..core.types import Array, typeof
 from ..traces import reverse
+from ..traces.batch import Batch
 from ..traces.reverse import FAST, Tape, Write, paused
 from .index import _is_flag, _is_static, fill, getitem, index_set, split
 from .kinds import as_array, cast, unbroadcast
@@ -131,9 +132,12 @@ def _check(root, v):
         born = root.info if type(root.info) is int else 0
         older = born < trace.level
     elif root.trace.level < trace.level:
-        # its node tells when it was made; serials fall as time goes
-        serial = root.info[0] if type(root.trace) is Tape else 1
-        older = not (type(trace) is Tape and serial < trace.start)
+        # its node or variable tells when it was made; serials fall as time goes
+        if type(root.trace) is Tape:
+            older = not (type(trace) is Tape and root.info[0] < trace.start)
+        else:
+            born = root.info if type(root.trace) is Batch else getattr(root.info, "birth", 0)
+            older = (born or 0) < trace.level
     else:
         older = False
     if older:

@@ -6,7 +6,7 @@ Knows `stack` and `item along the first axis` by name, for that loop.
 
 from ..core.errors import ConcreteError
 from ..core.op import OPS, Trace, bind
-from ..core.tensor import Flat, Tensor, make, unknown
+from ..core.tensor import BIRTHS, Flat, Tensor, make, unknown
 from ..core.tuples import items, pack
 from ..core.types import Array, Stack, Tuple, typeof
 
@@ -33,7 +33,7 @@ class Batch(Trace):
             y = op.batch(self.size, batched, *values, **params)
         else:
             y = lanes(op, self.size, batched, values, params)
-        return make(y, self, None)
+        return make(y, self, BIRTHS[0])  # the youngest trace when it was made: what may be written into it
 
     def typeof(self, tensor):
         return _lane_type(typeof(tensor.value))

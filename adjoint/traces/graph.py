@@ -4,17 +4,18 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.op import bind
-from ..core.tensor import is_tensor
+from ..core.tensor import BIRTHS, is_tensor
 from ..core.types import Array, typeof
 
 
 class Var:
-    """One value of a graph: an input or the result of a line."""
+    """One value of a graph: an input or the result of a line. birth: the youngest trace when it was made."""
 
-    __slots__ = ("type",)
+    __slots__ = ("birth", "type")
 
     def __init__(self, type):
         self.type = type
+        self.birth = BIRTHS[0]
 
 
 class Const:

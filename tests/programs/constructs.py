@@ -1025,3 +1025,31 @@ def del_and_aug(x):
         del t
         t = u * 3
     return t * x
+
+
+@construct(MIXED, POSITIVE, NEGATIVE)
+def sum_of_some(v):
+    return sum(x * x for x in v if x > 0 if x < 1) + sum([2.0 * x for x in v if x < -0.5])
+
+
+@construct(MIXED, POSITIVE, NEGATIVE)
+def sum_of_some_arrays(v):
+    rows = [v * k for k in (0.5, -1.0, 2.0)]
+    return np.sum(sum(np.log(r * r) for r in rows if r[0] > 0.3))
+
+
+@construct((0.3, -1.2, 2.0), (1.5, 0.2, -0.7))
+def sorted_by_a_key(a, b, c):
+    row = sorted([(a, 1.0), (b, 2.0), (c, 3.0)], key=lambda p: p[0] ** 2, reverse=True)
+    points = [np.stack([a, b]), np.stack([b, c]), np.stack([c, a])]
+    points.sort(key=np.sum)
+    return row[0][0] * row[1][1] + points[0][0] * points[2][1]
+
+
+@construct((2.0, 0.7), (-3.0, 1.3))
+def a_buffer_made_of_a_value(x, c):
+    a = c * np.zeros(3)
+    a[1] = x
+    a += x * c
+    a[a > 1] = 2.0
+    return np.sum(a * a)

@@ -37,6 +37,26 @@ def binds_inside(expr):
     return any(isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)) for n in ast.walk(expr))
 
 
+def filtered_sum(node):
+    """sum(e for x in xs if test): where the test is not known, 0 is added in place of what it would leave out. Whether it was such."""
+    comprehension = node.args[0] if len(node.args) == 1 and not node.keywords else None
+    if type(comprehension) not in (ast.GeneratorExp, ast.ListComp):
+        return False
+    last = comprehension.generators[-1]
+    if last.ifs and not last.is_async and not any(map(binds_inside, (comprehension.elt, *last.ifs))):
+        test = last.ifs[0] if len(last.ifs) == 1 else ast.copy_location(ast.BoolOp(ast.And(), last.ifs), last.ifs[0])
+        comprehension.elt = ast.copy_location(Kept(test, comprehension.elt), comprehension.elt)
+        last.ifs = []
+        return True
+    return False
+
+
+class Kept(ast.expr):
+    """A term of a sum, and the test that says whether it is one. It does not outlive the rewriting."""
+
+    _fields = ("test", "value")
+
+
 class Names:
     """What names mean: local to a function of the copy, in a cell of the original, or global."""
 
@@ -167,8 +187,13 @@ class Expressions(ast.NodeTransformer):
             return ast.Call(
                 ast.Attribute(name(RUNTIME), "print_", LOAD), [args if plain else thunk(args)], node.keywords
             )
+        summed = False
+        if type(f) is ast.Name and f.id == "sum" and self.names.is_builtin("sum") and not self.is_local("sum"):
+            summed = filtered_sum(node)
         node.func = ast.copy_location(runtime("fn", self.visit(f)), f)
         node.args = [self.visit(a) for a in node.args]
+        if summed:
+            node.args = [ast.copy_location(runtime("terms", *node.args), node)]
         for k in node.keywords:
             k.value = self.visit(k.value)
         return node
@@ -244,6 +269,9 @@ class Expressions(ast.NodeTransformer):
         self.defaults(node.args)
         return type(self)(self.names, self).lambda_(node)
 
+    def visit_Kept(self, node):
+        return runtime("kept", thunk(self.test(node.test)), thunk(self.visit(node.value)))
+
     def visit_NamedExpr(self, node):
         node.value = self.visit(node.value)
         return node
@@ -263,7 +291,7 @@ class Expressions(ast.NodeTransformer):
         for i, g in enumerate(node.generators):
             if i:
                 g.iter = self.visit(g.iter)
-            g.ifs = [self.test(e) for e in g.ifs]
+            g.ifs = [ast.copy_location(runtime("filter", self.test(e)), e) for e in g.ifs]
         for field in ("elt", "key", "value"):
             if hasattr(node, field):
                 setattr(node, field, self.visit(getattr(node, field)))

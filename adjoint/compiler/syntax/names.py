@@ -214,6 +214,9 @@ def _bound(f, owner):
                 forget(owner, "item", None)
             elif base is list and owner and type(owner[0]) is Gap:
                 use(owner[0])
+            if base is list and name == "sort":
+                owner[:] = CALLS[sorted](owner, **kwargs)
+                return None
             y = f(*args, **kwargs)
             return read_item(owner, y, args) if base is dict and name == "get" else y
 

@@ -1,15 +1,19 @@
 """Python's builtins, and `math`, on values that may not be known. On plain values each is Python's own."""
 
+import cmath
 import functools
 import math
 
 import numpy as np
 
+from ...core import tree
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
+from ...primitives.index import getitem
+from ..fence import refuse
 from .calls import CALLS, calls, unknown
 from .frames import born
-from .merge import Gap, use
+from .merge import Gap, flatten, is_value, use
 from .outside import advance
 from .sequences import SHORT, Backwards, Numbers, UnknownRange, Zipped, sequence
 from .texts import format_, print_
@@ -168,7 +172,27 @@ def _sorted(x, *, key=None, reverse=False):
     if key is None and len(values) > 1 and any(map(unknown, values)):
         y = np.sort(np.stack(values))
         return list(y[::-1] if reverse else y)
-    return born(sorted(values, key=key, reverse=reverse))
+    keys = [key(v) for v in values] if key is not None else values
+    if any(map(unknown, keys)):
+        return born(_by_unknown_keys(values, keys, reverse))
+    order = sorted(range(len(values)), key=keys.__getitem__, reverse=reverse)
+    return born([values[i] for i in order])
+
+
+def _by_unknown_keys(values, keys, reverse):
+    """Values of one kind in the order of their keys, numbers that are not known; equal ones stay in their order."""
+    rows = [flatten(v) for v in values]
+    structure = rows[0][1]
+    fits = all(s == structure for _, s in rows) and not any(np.ndim(k) for k in keys)
+    columns = list(zip(*(leaves for leaves, _ in rows), strict=True)) if fits else []
+    if not columns or not all(all(map(is_value, c)) and len({typeof(x).shape for x in c}) == 1 for c in columns):
+        raise refuse(
+            "key", "things that are not numbers or arrays of one shape are sorted by a value that is not known"
+        )
+    k = np.stack(keys)
+    order = np.argsort(-k if reverse else k, kind="stable")
+    stacked = [getitem(np.stack(c), order) for c in columns]
+    return [tree.unflatten(structure, [c[i] for c in stacked]) for i in range(len(values))]
 
 
 @calls(all)
@@ -321,6 +345,30 @@ def _integer(python, f):
 
 for _python, _name in ((math.floor, "floor"), (math.ceil, "ceil"), (math.trunc, "trunc")):
     CALLS[_python] = _integer(_python, getattr(np, _name))
+
+
+def _cmath(python, f):
+    def call(x, *args):
+        if not is_tensor(x) or x.trace is None:
+            return python(complex(x) if is_tensor(x) else x, *args)
+        y = f(x + 0j)
+        return y / cmath.log(*args) if args else y  # the base of a logarithm
+
+    return call
+
+
+_CMATH = {
+    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "phase": np.angle, "polar": lambda z: (np.absolute(z), np.angle(z)),
+}  # fmt: skip
+for _name, _f in _CMATH.items():
+    CALLS[getattr(cmath, _name)] = _cmath(getattr(cmath, _name), _f)
+
+
+@calls(cmath.rect)
+def _rect(r, phi):
+    return r * np.exp(1j * phi) if is_tensor(r) or is_tensor(phi) else cmath.rect(r, phi)
 
 
 @calls(math.fsum)

@@ -14,6 +14,7 @@ from ...core.types import typeof
 from ...primitives.checks import check_op
 from ...primitives.control import _captured
 from ...traces.capture import Capture
+from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
 from . import loops, masked, staged
 from .frames import FRAMES, Frame, born, emit, reached
@@ -90,6 +91,9 @@ class Unrolling:
             raise refuse("unrolled", f"after {self.trips} steps{reason}")
 
 
+LEFT_OUT = object()  # what a term of a sum is that its test leaves out
+
+
 # The methods that rewritten code calls
 
 
@@ -143,6 +147,32 @@ class Runtime:
         if type(t) is bool:
             return true() if t else false()
         return staged.stage_if(flag(t), true, false, cells_of(true, false), ((), (), (), ()))
+
+    @staticmethod
+    def filter(test):
+        """The test of a comprehension."""
+        t = truth(test)
+        if type(t) is not bool:
+            raise refuse("list", "a comprehension leaves out what a value that is not known says")
+        return t
+
+    @staticmethod
+    def kept(test, value):
+        """A term of sum(value for ... if test), 0 where the test fails."""
+        t = truth(test())
+        if type(t) is bool:
+            return value() if t else LEFT_OUT
+        cells = cells_of(value)
+        frame = Frame()
+        with frame:
+            frame.enter_all([read(c) for c in cells.values()])
+            y = value()
+            zero = zeros(typeof(y)) if is_tensor(y) and y.shape else 0
+        return staged.stage_if(flag(t), value, lambda: zero, cells, ((), (), (), ()))
+
+    @staticmethod
+    def terms(values):
+        return (x for x in values if x is not LEFT_OUT)
 
     @staticmethod
     def and_(*thunks):
