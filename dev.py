@@ -101,6 +101,7 @@ def ready(venv: Path = VENV, extra: str = "dev", peers: tuple[str, ...] | list[s
         if install(venv, "-e", f".[{extra}]"):
             sys.exit(f"dev.py: could not install adjoint[{extra}]; the reason stands above. Is there a network?")
         lines = [digest] + [peer for peer in peers if say(f"installing {peer}") or install(venv, peer)]
+        run(python_of(venv), "-m", "compileall", "-q", "adjoint")  # as pip does with what it copies: imports are quick at once
         if (venv / ".unfinished").exists():
             (venv / ".unfinished").unlink()
         stamp.write_text("\n".join(lines))
