@@ -19,6 +19,7 @@ from .fold import fold
 from .inline import inline
 from .loops import loops
 from .rewrite import bodies
+from .shifts import shifts
 from .simplify import simplify
 from .sums import sums
 
@@ -33,6 +34,7 @@ PASSES = (
     ("simplify", simplify, 1),
     ("dead code", dce, 1),
     ("loops", loops, 1),
+    ("shifts", shifts, 2),
     ("chains of products", chains, 2),
     ("diagonals", diagonals, 2),
     ("simplify", simplify, 1),
