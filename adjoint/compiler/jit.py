@@ -170,8 +170,7 @@ class Jit:
 
         >>> import numpy as np, adjoint as ad
         >>> f = ad.jit(lambda x: np.sum(x * x))
-        >>> f(np.ones(100))
-        100.0
+        >>> y = f(np.ones(100))
         >>> "loop over [100]: multiply sum" in f.explain()
         True
         """

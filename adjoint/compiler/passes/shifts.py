@@ -13,7 +13,7 @@ import numpy as np
 
 from ...core.op import OPS
 from ...core.types import Array
-from ...traces.graph import Const, Graph, Var
+from ...traces.graph import Const, Graph
 from .rewrite import constant, number, rebuild
 
 _op = OPS.__getitem__
