@@ -3,6 +3,7 @@
 The value to meet is that of the plain function; derivatives meet central differences of it.
 """
 
+import math
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import adjoint as ad
 from adjoint.compiler.fence import FenceError
+from tests.compiler.random_recursion import program
 from tests.compiler.test_syntax import close, slope
 
 CASES: list = []
@@ -381,3 +383,35 @@ def test_a_grad_in_a_staged_loop_sees_its_own_branches():
     assert ad.jit(f)(1.5) == f(1.5) == 2 * 1.5**3 * 6
     for g in (ad.jit(ad.grad(f)), ad.grad(ad.jit(f))):
         close(g(1.5), ad.grad(f)(1.5))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_recursion(seed):
+    f, text = program(seed)
+    g = ad.graph(ad.differentiable(f))(1.0, 1.0, 3.3)
+    rows = np.random.default_rng(seed).uniform(-1.2, 1.2, (4, 2))
+    for (x, y), fuel in zip(rows, (0.5, 2.2, 3.3, 4.1), strict=True):
+        args = float(x), float(y), fuel
+        assert math.isclose(f(*args), g.run(*args)[0], rel_tol=1e-9, abs_tol=1e-9), text
+        if seed % 5 == 0:
+            want = ad.grad(f, (0, 1, 2))(*args)
+            close(ad.grad(lambda *args: g.run(*args)[0], (0, 1, 2))(*args), want, 1e-9)
+
+
+def test_what_it_prints_and_checks_is_done_though_nobody_reads_what_it_returns(capsys):
+    def down(x):
+        print("at", float(x))
+        assert x > -2.5, "too low"
+        if x > 1:
+            down(x / 2)
+            down(x - 3)
+
+    f = lambda x: (down(x), x * x)[1]
+    f(5.0)
+    want = capsys.readouterr().out
+    assert len(want.splitlines()) == 9
+    for g in (ad.jit(f), ad.jit(ad.grad(f)), ad.grad(ad.jit(f))):
+        g(5.0)
+        assert capsys.readouterr().out == want
+    with pytest.raises(AssertionError, match="too low"):
+        ad.jit(f)(-3.0)

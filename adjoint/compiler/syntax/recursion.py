@@ -44,7 +44,14 @@ def _again(*_, region):
     raise FenceError(f"{region.name} calls itself outside the loop that it was made")
 
 
-again = Op("again", _again, kind="control", type=lambda *types, region: Tuple(region.returned_types()), register=False)
+again = Op(
+    "again",
+    _again,
+    kind="control",
+    type=lambda *types, region: Tuple(region.returned_types()),
+    effect=True,  # the call may print, and raise: it is kept though nobody reads what it returns
+    register=False,
+)
 
 
 class Widen(FenceError):
