@@ -455,7 +455,8 @@ def _elementwise_type(f):
                     f(*(t.dtype.type(1).item() if t.weak else t.dtype.type(1) for t in types), **params)
                 )
         y = known[key]
-        return Array(np.broadcast_shapes(*(t.shape for t in types)), y.dtype, y.weak)
+        shape = np.broadcast_shapes(*(t.shape for t in types))
+        return Array(shape, y.dtype, y.weak and not shape)  # 1j + np.float64(1) is Python's number, 1j + an array an array
 
     return type_rule
 

@@ -176,6 +176,12 @@ def test_python_numbers_stay_so():
     assert type(y) is complex and y == (1 + 2j) ** 2 + 1
 
 
+def test_python_numbers_with_arrays_are_arrays():
+    x = np.random.default_rng(6).normal(size=(7, 9))
+    equal(lambda x: np.imag(3j - x) + np.abs(np.log(3j - x + 3)), x)
+    assert not capture(lambda x: 3j - x, x).outputs[0].type.weak
+
+
 def test_other_graphs_stay():
     graph = capture(lambda x: np.sum(np.exp(x)), np.ones(3))
     assert complexes(graph) is graph
