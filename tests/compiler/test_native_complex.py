@@ -9,7 +9,9 @@ pytest.importorskip("llvmlite")
 
 import adjoint as ad
 from adjoint.compiler.passes.complexes import complexes
+from adjoint.compiler.program import Program
 from adjoint.traces.capture import capture
+from adjoint.traces.derive import whole_vjp
 
 DTYPES = [np.complex128, np.complex64]
 ONE = """exp log sqrt square reciprocal negative conjugate absolute angle real imag sin cos tan sinh cosh tanh log1p expm1 log2
@@ -194,3 +196,66 @@ def test_empty():
     assert ad.jit(lambda z: z * 2j)(z).shape == (0, 3)
     assert ad.jit(np.sum)(z) == 0
     assert ad.jit(lambda z: z.T @ z)(z).tolist() == [[0j] * 3] * 3
+
+
+# Random programs
+
+
+_ROWS: list = [
+    np.exp, np.sin, np.cos, np.tanh, np.sqrt, lambda z: np.log(z + 3), np.conjugate, np.negative, lambda z: z * 1j, lambda z: z**2,
+    lambda z: 1 / (z + 5), np.real, np.imag, np.abs, np.angle, lambda z: z[::-1], lambda z: z.T, lambda z: z.sum(0),
+    lambda z: z.sum(-1, keepdims=True), lambda z: z.reshape(-1), lambda z: np.cumsum(z, -1), lambda z: np.where(np.real(z) > 0, z, 1j * z),
+    lambda z: z.mean(), lambda z: np.concatenate([z, z * 2]), lambda z: np.roll(z, 1, -1), lambda z: z[..., 0], lambda z: 3j - z,
+    lambda z: np.prod(z, 0), lambda z: z + 2.5,
+]  # fmt: skip
+_PAIRS: list = [
+    np.add, np.subtract, np.multiply, lambda a, b: a / (b + 4), lambda a, b: a @ b.T, lambda a, b: np.where(np.abs(a) > np.abs(b), a, b),
+    lambda a, b: np.stack([a, b]), lambda a, b: np.sum(a * np.conj(b)),
+]  # fmt: skip
+
+
+def program(rng):
+    """A function of three arrays: steps that take what earlier ones made; a step whose shapes do not fit is left away."""
+    steps = []
+    for _ in range(rng.integers(4, 12)):
+        table = _ROWS if rng.random() < 0.6 else _PAIRS
+        steps.append((table[rng.integers(len(table))], rng.random(2 if table is _PAIRS else 1)))
+
+    def f(*xs):
+        values = list(xs)
+        for step, places in steps:
+            try:
+                y = step(*(values[int(p * len(values))] for p in places))
+            except (ValueError, IndexError, TypeError):
+                continue
+            if np.size(y) < 20_000:
+                values.append(y)
+        return values[3:][-3:]
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_programs(seed):
+    """With the zones around its memory looked at; the pullback too."""
+    rng = np.random.default_rng(seed)
+    f = program(rng)
+    shapes = [(7, 9), (7, 9), (9, 7), (40,), (3, 3)]
+    xs = [numbers(rng, shapes[i], complex) for i in rng.integers(0, 5, 3)]
+    xs = [x if rng.random() < 0.75 else x.real.copy() for x in xs]
+    graph = capture(f, *xs)
+    asked = [(graph, xs)]
+    if all(v.type.dtype.kind in "fc" for v in graph.outputs):
+        gs = [numbers(rng, v.type.shape, complex).real.astype(v.type.dtype)[()] for v in graph.outputs]
+        asked.append((whole_vjp(graph, (True, True, True)), [*gs, *xs]))
+    for g, args in asked:
+        with np.errstate(all="ignore"):
+            want = g.run(*args)
+        p = Program(g, checks=True).compile()
+        assert p.native, p.notes
+        for a, b in zip(p(*args), want, strict=True):
+            a, b = np.asarray(a), np.asarray(b)
+            assert a.dtype == b.dtype and a.shape == b.shape
+            size = np.max(np.abs(b), initial=0.0)
+            if np.isfinite(size) and size < 1e100:
+                assert np.abs(a - b).max(initial=0.0) <= 1e-9 * size
