@@ -22,6 +22,7 @@ class Session:
         self.arrays: dict = {}
         self.rows: dict = {}  # id of a tensor -> (it, its info, the array that a loop made of all, which row it is)
         self.plain: dict = {}  # functions whose calls of themselves run as they are: id -> (it, why)
+        self.looked: dict = {}  # id of such a function -> how often it was looked at
         self.choices: dict = {}  # ids of containers of which a staged branch chose one
 
     def tensor(self, a):

@@ -36,6 +36,7 @@ from .outside import recorder, session
 from .staged import graph_of, outside, paired
 
 DEEPEST = 24  # how deep a recursion goes behind decisions that are not known, where it cannot become a loop
+LOOKS = 8  # how often a function is captured to see whether it calls itself
 MOST_SITES = 64  # calls of itself, counted once for each way that leads to them
 MOST_BYTES = 1 << 26  # of all rows together
 
@@ -110,7 +111,10 @@ def _enter(g, f, *args, **kwargs):
         else:
             if y is not None:
                 return y[0]
-            now.plain[id(f)] = (f, None)
+            # for these counts and structures it does not; for the next ones it may
+            now.looked[id(f)] = now.looked.get(id(f), 0) + 1
+            if now.looked[id(f)] == LOOKS:
+                now.plain[id(f)] = (f, None)
     return _run(f, args, kwargs)
 
 
