@@ -31,7 +31,7 @@ from ...traces.graph import Const, Graph
 from ..fence import FenceError, Resist, Unfinished, refuse
 from .copies import GENERATED
 from .frames import FRAMES, Frame, emit
-from .merge import Gap, Part, cast, flatten, is_value, join, said, same
+from .merge import Gap, Part, cast, flatten, is_value, join, read, said, same
 from .outside import recorder, session
 from .staged import graph_of, outside, paired
 
@@ -71,14 +71,26 @@ def watched(g):
     f = g.__func__ if type(g) is types.MethodType else g
     if type(f) is not types.FunctionType or id(f.__code__) not in GENERATED:
         return g
-    if FRAMES.get() or (recorder.get() is not None and _names_itself(f)):
+    if FRAMES.get() or (recorder.get() is not None and _names_itself(f, g is not f)):
         return functools.partial(_enter, g, f)
     return g
 
 
-def _names_itself(f):
-    name = f.__code__.co_name
-    return any(name in c.co_names or name in c.co_freevars or name in c.co_consts for c in _codes(f.__code__))
+def _names_itself(f, method):
+    """Whether a function's text may call it by its own name."""
+    code = f.__code__
+    name = code.co_name
+    if not any(name in (*c.co_names, *c.co_freevars) for c in _codes(code)):
+        return False
+    if method:
+        return True  # or the method of that name of another object
+    other = f.__globals__.get(name)
+    if name in code.co_freevars:
+        other = read(f.__closure__[code.co_freevars.index(name)])
+    while type(other) is not types.FunctionType and hasattr(other, "__wrapped__"):
+        other = other.__wrapped__
+    own = getattr(other, "__code__", None)
+    return own is not None and (own.co_filename, own.co_firstlineno) == (code.co_filename, code.co_firstlineno)
 
 
 def _codes(code):
@@ -101,7 +113,8 @@ def _enter(g, f, *args, **kwargs):
     now = session.get()
     above = [depth for other, depth in _chain.get() if other is f]
     frames = len(FRAMES.get())
-    first = not above and recorder.get() is not None and _names_itself(f)
+    # not inside another one: a method that calls the method of that name of a part would be captured over and over
+    first = not above and not _regions.get() and recorder.get() is not None and _names_itself(f, g is not f)
     looks = now is not None and id(f) not in now.plain and (first or (above and above[-1] < frames))
     if looks and (frames or any(map(_captured, flatten((args, kwargs))[0]))):
         try:
