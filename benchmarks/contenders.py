@@ -16,18 +16,19 @@ from functools import cache, partial
 
 import numpy as np
 
-from . import native
+from . import alone, native
 from .harness import installed
 from .program import flat, rebind
 
 JIT, EAGER, VALUE = "adjoint jit", "adjoint eager", "adjoint jit, value only"
 CPP, FAST = native.FLAGS  # the rows of the two builds
 REWRITTEN = ", rewritten"
-PEERS = ("JAX jit", "torch eager", "torch.compile", "autograd", "CasADi")
-INTERPRETERS = ("torch eager", "autograd")  # they walk through a loop op by op
+PEERS = ("JAX jit", "torch eager", "torch.func", "torch.compile", "autograd", "CasADi")
+INTERPRETERS = ("torch eager", "torch.func", "autograd")  # they walk through a loop op by op
 OTHERS = {
     "JAX jit": "jax",
     "torch eager": "torch",
+    "torch.func": "torch",
     "torch.compile": "torch",
     "autograd": "autograd",
     "CasADi": "casadi",
@@ -52,23 +53,36 @@ def contenders(program, args):
             if program.casadi is not None and installed("casadi"):
                 yield row, partial(casadi, program, args)
         elif installed(library):
-            build = {"JAX jit": jax_jit, "torch eager": torch_eager, "torch.compile": torch_compile}.get(row, autograd)
+            build = BUILDERS[row]
+            by_func = program.transform != "value_and_grad" and library not in program.derive
+            if row == ("torch eager" if by_func else "torch.func") and (by_func or "torch" in program.derive):
+                continue  # it would be the same twice
             if library in program.without:
                 yield row, partial(_refuse, program.without[library])
                 continue
             if library not in program.derive and not program.ours:
-                unrolls = "unrolls the loop: minutes to compile (--as-written tries it)"
                 late = row in ("JAX jit", "torch.compile") and library in program.unrolls
-                yield row, partial(_refuse, unrolls) if late else partial(build, program, args, program.f)
+                written = partial(build, program, args, program.f)
+                yield row, Late(written) if late else written
             rewrite = program.rewrites.get(row, program.rewrites.get(library))
             if row in program.too_long:
-                yield row + REWRITTEN, partial(_refuse, "unrolls the loop: minutes to compile")
+                yield row + REWRITTEN, Late(partial(build, program, args, rewrite))
             elif rewrite is not None or library in program.derive:
                 yield row + REWRITTEN, partial(build, program, args, rewrite)
     for name, build in program.kernels.items():
         yield name, partial(_by_hand, build, args)
     if program.numba is not None and installed("numba"):
         yield "numba, by hand", partial(_by_hand, program.numba, args)
+
+
+class Late:
+    """A builder whose compiler would take minutes: `build` is for a process with a time limit (apart.py)."""
+
+    def __init__(self, build):
+        self.build = build
+
+    def __call__(self):
+        raise Refused("unrolls the loop: minutes to compile (--as-written tries it)")
 
 
 def _refuse(why):
@@ -80,33 +94,34 @@ def _by_hand(build, args):
     return lambda: f(*args)
 
 
-def warm_up():
+def warm_up(libraries=("jax", "torch", "autograd", "numba", "casadi", "adjoint")):
     """Import what is there and compile something small with it, so that no workload's first call pays for that."""
     x = np.ones(2)
-    if installed("jax"):
+    libraries = [library for library in libraries if library == "adjoint" or installed(library)]
+    if "jax" in libraries:
         jax = _jax()
         jax.block_until_ready(jax.jit(jax.grad(lambda x: jax.numpy.sum(x * x)))(x))
-    if installed("torch"):
+    if "torch" in libraries:
         torch, _ = _torch()
         leaf = torch.tensor(x, requires_grad=True)
         torch.autograd.grad((leaf * leaf).sum(), [leaf])
         torch.func.grad(lambda x: (x * x).sum())(leaf.detach())
-    if installed("autograd"):
+    if "autograd" in libraries:
         import autograd
         import autograd.numpy
         import autograd.scipy.special
 
         autograd.grad(lambda x: autograd.numpy.sum(x * x))(x)
-    if installed("numba"):
+    if "numba" in libraries:
         import numba
 
         numba.njit(lambda x: x[0])(x)
-    if installed("casadi"):
+    if "casadi" in libraries:
         import casadi  # noqa: F401
-    import adjoint as ad
+    if "adjoint" in libraries:
+        import adjoint as ad
 
-    ad.grad(lambda x: np.sum(x * x))(x)
-    if hasattr(ad, "jit"):
+        ad.grad(lambda x: np.sum(x * x))(x)
         ad.jit(ad.grad(lambda x: np.sum(np.exp(x) * x)))(x)
 
 
@@ -164,6 +179,17 @@ class Jitted:
     def note(self):
         code = self.g.lower(*self.args)
         return code.removeprefix("; ")[:200] if code.startswith("; not native") else ""
+
+    def kernel(self):
+        """Its native code without the call from Python, once it has been called; None if there is none."""
+        try:
+            kernel = alone.Kernel(self.g, self.args)
+        except LookupError:
+            return None
+        kernel.inside(1)
+        for ours, want in zip(kernel.outs, flat(self()), strict=True):
+            np.testing.assert_array_equal(ours, want)
+        return kernel
 
 
 def survives(build, seconds=300):
@@ -346,9 +372,6 @@ def torch_eager(program, args, f):
     if "torch" in program.derive:
         g = program.derive["torch"](torch)
         return lambda: g(*xs)
-    if program.transform != "value_and_grad":
-        g = torch_transform(torch, program, f)
-        return lambda: g(*xs)
     leaves = [x.requires_grad_() for x in xs[: program.wrt]]
 
     def value_and_grad():
@@ -356,6 +379,13 @@ def torch_eager(program, args, f):
         return y, torch.autograd.grad(y, leaves)
 
     return value_and_grad
+
+
+def torch_func(program, args, f):
+    torch, _ = _torch()
+    f, xs = _torch_function(program, f), _torch_args(args)
+    g = torch_transform(torch, program, f)
+    return lambda: g(*xs)
 
 
 def torch_compile(program, args, f):
@@ -431,3 +461,12 @@ def casadi(program, args):
         return outs
 
     return call
+
+
+BUILDERS = {
+    "JAX jit": jax_jit,
+    "torch eager": torch_eager,
+    "torch.func": torch_func,
+    "torch.compile": torch_compile,
+    "autograd": autograd,
+}

@@ -18,11 +18,14 @@ from statistics import median, quantiles
 
 import numpy as np
 
+from . import native
+
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 SAVED = RESULTS / "saved.json"  # of this machine; what --compare compares with
-PEERS = ("torch", "autograd", "jax", "mygrad")
-HELPERS = ("casadi", "numba", "mindspore", "llvmlite", "scipy")  # of single workloads; their versions are noted
+PEERS = ("torch", "autograd", "jax", "mygrad")  # with an adapter, for eager code
+NAMED = (*PEERS, "casadi", "numba", "mindspore")  # all that are to be compared with: whoever is not installed is named
+HELPERS = ("llvmlite", "scipy")  # their versions are noted
 
 
 # ---- libraries under one interface: an adapter has `xp` (its functions), `array` (data in) and `value_and_grad` ----
@@ -193,15 +196,18 @@ def agree(got, want, rtol=1e-9):
 class Bench:
     """One run: measures, prints, collects, saves."""
 
-    def __init__(self, quick=False, rows=()):
+    def __init__(self, quick=False, rows=(), as_written=None):
         self.quick = quick
+        self.as_written = (
+            as_written  # seconds for a peer that unrolls the program, in a process of its own; None: not tried
+        )
         self.rows = tuple(rows)  # words: only contenders that have one of them in their name
         self.rounds = 5 if quick else 21
         self.batch = 0.004 if quick else 0.02  # seconds of one contender's turn
         self.most = 1.0 if quick else 6.0  # seconds for one contender in one table: slow ones get fewer rounds
         self.results = []
         self.failed = []
-        self.missing = [p for p in PEERS if not installed(p)]
+        self.missing = [p for p in NAMED if not installed(p)]
         self.started = time.perf_counter()
         self.info = {
             "time": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -210,11 +216,13 @@ class Bench:
             "cores": os.cpu_count(),
             "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "python": platform.python_version(),
-            "versions": {p: version(p) for p in ("adjoint", "numpy", *PEERS, *HELPERS)},
+            "versions": {p: version(p) for p in ("adjoint", "numpy", *NAMED, *HELPERS)},
+            "compiler": native.compiler_version(),
         }
         self._cache: dict = {}
         versions = ", ".join(f"{p} {v or 'missing'}" for p, v in self.info["versions"].items())
         print("{cpu}, {cores} cores, load {load}; Python {python}; ".format(**self.info) + versions)
+        print(f"C++: {self.info['compiler'] or 'no compiler'}")
 
     def wanted(self, row):
         """Is this contender to be measured? A quick look leaves out torch.compile, which takes many seconds each time."""
@@ -336,7 +344,8 @@ class Bench:
         entry["goals"].append({"what": what, "value": number, "at most": most, "met": met})
         print(f"  goal: {what} = {number:.3f}, at most {most:g}: {'met' if met else 'MISSED'}")
 
-    def finish(self, name, save=False, compare=False):
+    def finish(self, name, save=False, compare=False, whole=True):
+        """Write the results, compare, save; the exit status. whole: nothing was left out, so that saving starts anew."""
         goals = [g for entry in self.results for g in entry["goals"]]
         missed = [g for g in goals if not g["met"]]
         self.info["seconds"] = round(time.perf_counter() - self.started, 1)
@@ -346,7 +355,8 @@ class Bench:
         path.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
         slower = self.compare_with(SAVED) if compare else 0
         if save:
-            SAVED.write_text(json.dumps(data, indent=1, default=float) + "\n", encoding="utf-8")
+            kept = data if whole or not SAVED.exists() else merged(json.loads(SAVED.read_text(encoding="utf-8")), data)
+            SAVED.write_text(json.dumps(kept, indent=1, default=float) + "\n", encoding="utf-8")
         print(f"\n{len(goals) - len(missed)} of {len(goals)} goals met"
               + (f"; missed: {', '.join(g['what'] for g in missed)}" if missed else "")
               + (f"; peers missing: {', '.join(self.missing)}" if self.missing else "")
@@ -386,6 +396,21 @@ class Bench:
                     print(f"  SLOWER {entry['title']}: {new['name']} {change:.2f} times (spread {noise:.0%})")
         print(f"  {slower} slower, {quicker} quicker, {same} equal")
         return slower
+
+
+def merged(old, new):
+    """Results of two runs: the tables of `new`, and those of `old` that it lacks if they are of the same machine and versions.
+
+    The order is that of the old ones, then what is new. Each table says when it was measured.
+    """
+    for data in (old, new):
+        for entry in data["results"]:
+            entry.setdefault("time", data["time"])
+    if any(old.get(key) != new.get(key) for key in ("cpu", "python", "versions", "compiler")):
+        return new
+    titles = {entry["title"]: entry for entry in new["results"]}
+    results = [titles.pop(entry["title"], entry) for entry in old["results"]]
+    return {**new, "quick": old["quick"] or new["quick"], "results": results + list(titles.values())}
 
 
 def paired(a, b):

@@ -5,7 +5,6 @@ program is differentiated by each is in contenders.py, how it is measured in sui
 """
 
 import importlib
-import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -91,10 +90,10 @@ def rebind(f, **names: Any):
 
     So a peer runs the very text that NumPy runs.
     """
-    module = sys.modules[f.__module__]
-    scope = {**vars(module), **{name: value for name, value in names.items() if name in vars(module)}}
-    for name, value in vars(module).items():
-        if isinstance(value, types.FunctionType) and value.__module__ == module.__name__:
+    known = f.__globals__  # its module's, unless it is such a copy itself
+    scope = {**known, **{name: value for name, value in names.items() if name in known}}
+    for name, value in known.items():
+        if isinstance(value, types.FunctionType) and value.__module__ == f.__module__:
             scope[name] = copy = types.FunctionType(value.__code__, scope, name, value.__defaults__, value.__closure__)
             copy.__kwdefaults__ = value.__kwdefaults__
             copy.__module__ = value.__module__

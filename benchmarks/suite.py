@@ -6,12 +6,10 @@ from statistics import geometric_mean, median
 
 import numpy as np
 
-from . import native
-from .contenders import CPP, EAGER, FAST, INTERPRETERS, JIT, PEERS, REWRITTEN, VALUE, Refused, contenders, warm_up
+from . import alone, apart, native
+from .contenders import CPP, EAGER, FAST, INTERPRETERS, JIT, PEERS, REWRITTEN, VALUE, Late, Refused, contenders, warm_up
 from .harness import paired, quarters, spread
 from .program import close, flat, load, reference
-
-INSIDE = 2e-5  # seconds: C++ that is quicker than this is timed without Python around it too
 
 
 def measure(bench, program, size, dtype="float64"):
@@ -21,9 +19,20 @@ def measure(bench, program, size, dtype="float64"):
     want, source = _reference(bench, program, args)
     if want is None:
         return None
-    ready, first, refused = {}, {}, {}
+    ready, first, refused, by_itself = {}, {}, {}, {}
     for row, build in contenders(program, args):
         if not bench.wanted(row):
+            continue
+        if bench.as_written and isinstance(build, Late):
+            try:
+                got, *by_itself[row] = apart.measure(program, size, dtype, row, bench.as_written)
+                _check(got, want, rtol)
+            except (apart.GaveUp, RuntimeError, AssertionError) as why:
+                by_itself.pop(row, None)
+                wrong = isinstance(why, AssertionError)
+                refused[row] = ("WRONG: " if wrong else "") + _first_line(why)
+                if wrong:
+                    bench.fail(f"{title}: {row}", why)
             continue
         start, wall = time.process_time(), time.perf_counter()
         try:
@@ -33,10 +42,7 @@ def measure(bench, program, size, dtype="float64"):
             if row == VALUE:
                 close(got[0], want[0], rtol, "value")
             else:
-                if len(got) != len(want):
-                    raise AssertionError(f"{len(got)} results, not {len(want)}")
-                for k, (a, b) in enumerate(zip(got, want, strict=True)):
-                    close(a, b, rtol, f"result {k}")
+                _check(got, want, rtol)
         except Refused as why:
             refused[row] = str(why)
         except AssertionError as error:
@@ -66,11 +72,36 @@ def measure(bench, program, size, dtype="float64"):
         if hasattr(ready[row], "note") and (note := ready[row].note()):
             rows[-1]["note"] = note
             bench.fail(f"{title}: {row}", RuntimeError(note))
-        if hasattr(ready[row], "inside") and median(cpu) < INSIDE:
-            rows[-1]["inside"] = out.setdefault("inside", {})[row] = _inside(bench, ready[row])
+    for row, (spent, cpu, wall) in by_itself.items():
+        out["times"][row], out["first"][row] = cpu, tuple(spent)
+        rows.append({
+            "name": row, "cpu": median(cpu), "wall": median(wall), "spread": spread(cpu), "apart": True,
+            "ratio": median(times[base][0]) / median(cpu), "first call": spent[0], "first call wall": spent[1],
+        })  # fmt: skip
+    _kernels(bench, ready, times, rows, out)
     _print(title, rows, refused, base, source, out["equal"])
+    refused = {row: _refusal(row, why) for row, why in refused.items()}
     bench.results.append({"title": title, "unit": "s", "rows": rows, "refused": refused, "goals": []})
     return out
+
+
+def _check(got, want, rtol):
+    if len(got) != len(want):
+        raise AssertionError(f"{len(got)} results, not {len(want)}")
+    for k, (a, b) in enumerate(zip(got, want, strict=True)):
+        close(a, b, rtol, f"result {k}")
+
+
+def _kernels(bench, ready, times, rows, out):
+    """Where C++ takes microseconds: kernels with kernels too, without the calls from Python around them."""
+    inside = alone.compare(ready, times, JIT, (CPP, FAST), 5 if bench.quick else 15)
+    for row in rows:
+        if row["name"] in inside:
+            row["inside"] = median(inside[row["name"]])
+            if JIT in inside and row["name"] != JIT:
+                row["inside ratio"] = out.setdefault("alone", {})[row["name"]] = paired(
+                    inside[JIT], inside[row["name"]]
+                )
 
 
 def _reference(bench, program, args):
@@ -99,23 +130,6 @@ def _first_line(error):
     return " ".join(lines)[:160]
 
 
-def _inside(bench, call):
-    """Seconds of a C++ function alone, without the call from Python."""
-    times, n = [], 16
-    while True:
-        start = time.process_time()
-        call.inside(n)
-        spent = time.process_time() - start
-        if spent > 0.002:
-            break
-        n *= 2
-    for _ in range(5 if bench.quick else 15):
-        start = time.process_time()
-        call.inside(n)
-        times.append((time.process_time() - start) / n)
-    return median(times)
-
-
 def _print(title, rows, refused, base, source, equal):
     scale, unit = (1e6, "us") if min(r["cpu"] for r in rows) < 1e-2 else (1e3, "ms")
     print(f"\n{title}   (reference: {source})")
@@ -125,11 +139,19 @@ def _print(title, rows, refused, base, source, equal):
         figures += f"{row['first call'] * 1e3:15.1f}{row['ratio']:12.3f}"
         figures += "  equal" if row["name"] in equal else ""
         figures += f"   {row['note'][:90]}" if "note" in row else ""
-        figures += f"   inside {row['inside'] * 1e6:.3f} us" if "inside" in row else ""
+        figures += f"   kernel alone {row['inside'] * 1e6:.3f} us" if "inside" in row else ""
+        figures += f": {row['inside ratio']:.3f}" if "inside ratio" in row else ""
+        figures += "   in a process of its own" if "apart" in row else ""
         print(f"  {row['name']:<28}{figures}")
     for row, why in refused.items():
         if row != VALUE or JIT not in refused:
-            print(f"  {row:<28}{'refused: ' if not why.startswith('WRONG') else ''}{why}")
+            print(f"  {row:<28}{_refusal(row, why)}")
+
+
+def _refusal(row, why):
+    """What is shown in the place of a time."""
+    text = why if why.startswith(("WRONG", "gave up")) else f"refused: {why}"
+    return f"as written: {text}" if row in PEERS else text
 
 
 # ---- all ratios in one table ----
@@ -147,6 +169,8 @@ def summary(bench, title, measured, goals):
         for row in (CPP, FAST):
             if row in times:
                 line[row] = paired(times[base], times[row])
+            if row in m.get("alone", {}):
+                line[f"{row}, kernels"] = m["alone"][row]
         peers = [row for row in times if row.removesuffix(REWRITTEN) in PEERS]
         if peers:
             best = min(peers, key=lambda row: median(times[row]))
@@ -171,10 +195,14 @@ def summary(bench, title, measured, goals):
     lines.sort(key=lambda line: -max(line.get(FAST, 0), line.get("peer", 0)))
     print(f"\n{title}: losses first. Ratios of time; under 1: we are quicker")
     print(
-        f"  {'':<34}{'/ C++ -O3':>10}{'/ fast':>9}{'/ best peer':>13}  {'':<26}{'grad/f':>8}{'compile s':>11}{'/ JAX':>8}"
+        f"  {'':<34}{'/ C++ -O3':>10}{'/ fast':>9}{'kernels':>9}{'/ best peer':>13}  {'':<26}"
+        f"{'grad/f':>8}{'compile s':>11}{'/ JAX':>8}"
     )
     for line in lines:
-        text = "".join(_figure(line.get(key), width) for key, width in ((CPP, 10), (FAST, 9), ("peer", 13)))
+        text = "".join(
+            _figure(line.get(key), width)
+            for key, width in ((CPP, 10), (FAST, 9), (f"{FAST}, kernels", 9), ("peer", 13))
+        )
         peer = line.get("best peer", "") + (" (equal)" if line.get("equal") else "")
         rest = "".join(_figure(line.get(k), w) for k, w in (("over value", 8), ("compile", 11), ("compile/JAX", 8)))
         mark = "" if line["base"] == JIT else f"  [{line['base']}]"
