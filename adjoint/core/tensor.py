@@ -345,6 +345,20 @@ def _is_entry(op, params):
     return op.name == "getitem" and not any(i is Ellipsis for i in (index if type(index) is tuple else (index,)))
 
 
+class Composed:
+    """A view in NumPy that here is made by several ops: it stands in the path of a view as an op does."""
+
+    __slots__ = ("call", "eval", "name")
+
+    def __init__(self, name, call, eval):
+        self.name = name
+        self.call = call
+        self.eval = eval  # NumPy's own, on an array
+
+    def __call__(self, x, **params):
+        return self.call(x, **params)
+
+
 def viewing(x, y, op, params):
     """Note that y = op(x, **params) looks at the memory of x, so that a write into one is seen in the other."""
     value = y.value
@@ -359,8 +373,22 @@ def viewing(x, y, op, params):
         return y
     link = getattr(x, "shares", None)
     root, path = link if type(link) is tuple else (x, ())
-    if type(root.value) is np.ndarray and type(value) is np.ndarray and not np.may_share_memory(root.value, value):
+    if type(value) is not np.ndarray:
+        if op.name == "reshape" and path and _copies(root, path, params):
+            return y
+    elif (
+        type(root.value) is np.ndarray
+        and not np.may_share_memory(root.value, value)
+        and not any(type(o) is Composed for o, _ in path)
+    ):
         return y
+    return linked(x, y, op, params)
+
+
+def linked(x, y, op, params):
+    """Note that y = op(x, **params) follows the writes into x, whatever memory it has."""
+    link = getattr(x, "shares", None)
+    root, path = link if type(link) is tuple else (x, ())
     y.shares = (root, (*path, (op, params)))
     views = getattr(root, "shares", None)
     if views is None:
@@ -369,6 +397,16 @@ def viewing(x, y, op, params):
         views[:] = [ref for ref in views if ref() is not None]
     views.append(weakref.ref(y))
     return y
+
+
+def _copies(root, path, params):
+    """Whether NumPy copies when it reshapes what the path leads to, for a value that is not there to be looked at."""
+    a = np.empty(root.shape, root.dtype)
+    for op, more in path:
+        if op.name == "chosen":  # one of two arrays, by a decision that is not known: any write is refused
+            return False
+        a = op.eval(a, **more)
+    return not np.may_share_memory(a, np.reshape(a, params["shape"]))
 
 
 def _ufunc_call(ufunc, inputs, kwargs):

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from ..core.errors import MutationError, where
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
-from ..core.tensor import is_tensor
+from ..core.tensor import Composed, is_tensor, linked
 from ..core.types import typeof
 from ..primitives.kinds import as_array, axes_from_end, axis_from_end, implements
 from ..primitives.take import take
@@ -79,10 +80,17 @@ def unwrap(p, discont=None, axis=-1, *, period=6.283185307179586):
 
 @implements(np.lib.stride_tricks.sliding_window_view)
 def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=False):
-    """All windows of x along axes, as new last axes; a copy, where NumPy gives a view. As NumPy's function."""
+    """All windows of x along axes, as new last axes. As NumPy's function; a write into them is refused."""
     x = as_array(x)
     if is_plain(x):
         return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis, subok=subok, writeable=writeable)
+    if writeable:
+        raise MutationError(f"sliding_window_view(x, writeable=True) of a tensor{where()}: write into x itself")
+    y = _windows(x, window_shape, axis)
+    return linked(x, x[...] if y is x else y, _WINDOWS, {"window_shape": window_shape, "axis": axis})
+
+
+def _windows(x, window_shape, axis):
     sizes = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
     rank = len(shape_of(x))
     if axis is None:
@@ -100,3 +108,6 @@ def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=Fa
         places = np.arange(n - size + 1)[:, None] + np.arange(size)
         x = np.moveaxis(take(x, places, axis=a), a + 1, -1)
     return x
+
+
+_WINDOWS = Composed("sliding_window_view", _windows, np.lib.stride_tricks.sliding_window_view)

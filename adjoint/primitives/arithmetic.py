@@ -7,10 +7,11 @@ import numpy as np
 from ..core.errors import DTypeError
 from ..core.errors import where as at
 from ..core.op import bind
-from ..core.tensor import Flat, Tensor, concrete, update
+from ..core.tensor import Flat, Tensor, concrete, is_tensor, update
 from ..core.types import typeof
 from .kinds import (
     as_array,
+    conj,
     elementwise,
     general,
     implements,
@@ -170,8 +171,8 @@ def imag(val):
 
 @implements(np.conjugate)
 def conjugate(x, /):
-    """The complex conjugate; a real array is returned as it is. As `numpy.conjugate`."""
-    return bind(_conjugate, x) if is_complex(x) else x
+    """The complex conjugate; of a real array a copy. As `numpy.conjugate`."""
+    return bind(_conjugate, x) if is_complex(x) else np.copy(x) if is_tensor(x) else x
 
 
 @implements(np.angle)
@@ -245,9 +246,17 @@ def real_if_close(a, tol=100):
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """x with NaN and infinities replaced; replaced entries have derivative 0. As `numpy.nan_to_num`."""
     x = as_array(x)
-    dtype = typeof(x).dtype
-    if dtype.kind != "f":
+    if not copy:
+        if not is_tensor(x):
+            return np.nan_to_num(x, False, nan, posinf, neginf)
+        x[...] = nan_to_num(x, True, nan, posinf, neginf)
         return x
+    dtype = typeof(x).dtype
+    if dtype.kind == "c":
+        re, im = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
+        return re + 1j * im
+    if dtype.kind != "f":
+        return np.copy(x)
     info = np.finfo(dtype)
     x = where(np.isnan(x), nan, x)
     x = where(np.equal(x, np.inf), info.max if posinf is None else posinf, x)
@@ -269,7 +278,7 @@ def _install():
     Tensor.__abs__ = absolute
     Tensor.real = property(real)
     Tensor.imag = property(imag)
-    Tensor.conj = Tensor.conjugate = conjugate
+    Tensor.conj = Tensor.conjugate = conj  # of a real array, the array itself
 
 
 def _reflected(f):

@@ -16,7 +16,7 @@ from ..core.op import shape as shape_of
 from ..core.tensor import UFUNC_METHODS, Tensor, update
 from ..core.types import Array, typeof
 from ..traces.reverse import binary
-from .kinds import as_array, axes_from_end, axis_from_end, bilinear, conj, implements, no_out, unbroadcast
+from .kinds import as_array, axes_from_end, axis_from_end, bilinear, conj, implements, look, no_out, unbroadcast
 from .reduce import as_dtype
 
 # matmul: operands of one and more axes
@@ -307,12 +307,15 @@ def einsum(*operands, out=None, optimize=False, dtype=None, order="K", casting="
     _read_before[key] = subscripts
     if dtype is not None:
         args = [as_dtype(a, dtype) for a in args]
-    return bind(
-        _einsum,
-        *args,
-        subscripts=subscripts,
-        optimize=optimize if isinstance(optimize, (bool, str)) else bool(len(optimize)),
-    )
+    params = {
+        "subscripts": subscripts,
+        "optimize": optimize if isinstance(optimize, (bool, str)) else bool(len(optimize)),
+    }
+    if len(args) == 1:
+        spec, kept = subscripts.split("->")
+        if set(spec) == set(kept):  # nothing is summed: NumPy gives a view
+            return look(_einsum, args[0], **params)
+    return bind(_einsum, *args, **params)
 
 
 einsum.op = _einsum

@@ -15,7 +15,7 @@ from ..core.op import Op, bind
 from ..core.tensor import concrete, is_tensor
 from ..core.tuples import spread
 from ..core.types import Array, typeof
-from .kinds import as_array, axis_from_end, cast, implements, linear, no_out
+from .kinds import as_array, axis_from_end, cast, implements, linear, no_out, own
 from .shape import (
     as_shape,
     astype,
@@ -413,7 +413,7 @@ def tile(A, reps):
     s, reps = (1,) * (n - len(s)) + s, (1,) * (n - len(reps)) + reps
     pairs = list(zip(reps, s, strict=True))
     x = broadcast_to(reshape(A, [m for d in s for m in (1, d)]), [m for pair in pairs for m in pair])
-    return reshape(x, [r * d for r, d in pairs])
+    return own(reshape(x, [r * d for r, d in pairs]), A)
 
 
 @implements(np.meshgrid)
@@ -424,10 +424,10 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     n = len(xi)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
     out = [reshape(x, [-1 if i == j else 1 for j in range(n)]) for i, x in zip(order, xi)]
-    if sparse:
-        return tuple(out)
-    s = np.broadcast_shapes(*map(shape_of, out)) if out else ()
-    return tuple(broadcast_to(x, s) for x in out)
+    if not sparse and out:
+        s = np.broadcast_shapes(*map(shape_of, out))
+        out = [broadcast_to(x, s) for x in out]
+    return tuple(own(y, x) for x, y in zip(xi, out)) if copy else tuple(out)
 
 
 # By positions

@@ -201,6 +201,15 @@ def look(op, x, **params):
     return viewing(x, y, op, params) if is_tensor(y) and is_tensor(x) else y
 
 
+def own(y, x):
+    """y, or a copy of it where it is x itself or looks at other memory: for what NumPy always copies."""
+    if is_tensor(y):
+        looks = y is x or type(getattr(y, "shares", None)) is tuple
+    else:
+        looks = type(x) is np.ndarray and type(y) is np.ndarray and np.may_share_memory(x, y)
+    return np.copy(y) if looks else y
+
+
 def implements(*functions):
     """Register a function of ours for NumPy's functions of the same signature: `np.f(tensor)` then arrives in it."""
 
@@ -456,7 +465,9 @@ def _elementwise_type(f):
                 )
         y = known[key]
         shape = np.broadcast_shapes(*(t.shape for t in types))
-        return Array(shape, y.dtype, y.weak and not shape)  # 1j + np.float64(1) is Python's number, 1j + an array an array
+        return Array(
+            shape, y.dtype, y.weak and not shape
+        )  # 1j + np.float64(1) is Python's number, 1j + an array an array
 
     return type_rule
 

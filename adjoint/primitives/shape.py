@@ -15,7 +15,7 @@ from ..core.tensor import Flat, Tensor, concrete, is_tensor, untracked, viewing
 from ..core.tuples import SPREAD
 from ..core.types import Array, typeof
 from ..traces import reverse
-from .kinds import as_array, axes_from_end, axis_from_end, cast, implements, linear, look, unbroadcast
+from .kinds import as_array, axes_from_end, axis_from_end, cast, implements, linear, look, own, unbroadcast
 
 _ndarray = np.ndarray
 _new = object.__new__
@@ -459,7 +459,7 @@ def rot90(m, k=1, axes=(0, 1)):
     if i == j:
         raise ValueError("Axes must be different.")
     if k % 4 == 0:
-        return copy(m)
+        return as_array(m)[...]
     if k % 4 == 2:
         return flip(m, (i, j))
     return swapaxes(flip(m, j), i, j) if k % 4 == 1 else flip(swapaxes(m, i, j), j)
@@ -491,7 +491,7 @@ def repeat(a, repeats, axis=None):
         return np.take(a, np.repeat(np.arange(s[i]), repeats), axis=i)
     n = repeats.item()
     x = broadcast_to(reshape(a, (*s[: i + 1], 1, *s[i + 1 :])), (*s[: i + 1], n, *s[i + 1 :]))
-    return reshape(x, (*s[:i], s[i] * n, *s[i + 1 :]))
+    return own(reshape(x, (*s[:i], s[i] * n, *s[i + 1 :])), a)
 
 
 # Casts and copies

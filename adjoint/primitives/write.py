@@ -18,7 +18,6 @@ import numpy as np
 
 from ..core.errors import DTypeError, MutationError
 from ..core.errors import where as at
-from ..core.op import bind
 from ..core.tensor import WRITE, Flat, Tensor, concrete, is_tensor, is_tracked, make, set_class
 from ..core.types import Array, typeof
 from ..traces import reverse
@@ -61,7 +60,13 @@ def _write_one(t, index, v):
     """One element of a vector, the common case, in a third of the time; whether it was one."""
     kept = _KEPT.get(type(v.value))
     node = t.info
-    if kept is None or node[1] is None or reverse.SLOW or v.trace is not t.trace or getattr(t, "shares", None) is not None:
+    if (
+        kept is None
+        or node[1] is None
+        or reverse.SLOW
+        or v.trace is not t.trace
+        or getattr(t, "shares", None) is not None
+    ):
         return False
     if _alone(t) > _ALONE:
         return False
@@ -83,10 +88,14 @@ def update(t, result):
             return result  # a scalar: Python binds the name anew
         return t
     if np.shape(result) != shape:
-        raise ValueError(f"non-broadcastable output operand with shape {shape} doesn't match the broadcast shape {np.shape(result)}")
+        raise ValueError(
+            f"non-broadcastable output operand with shape {shape} doesn't match the broadcast shape {np.shape(result)}"
+        )
     have, new = t.dtype, typeof(result).dtype
     if not np.can_cast(new, have, "same_kind"):
-        raise TypeError(f"cannot cast the result of an in-place operator from {new} to {have} with casting rule 'same_kind'{at()}")
+        raise TypeError(
+            f"cannot cast the result of an in-place operator from {new} to {have} with casting rule 'same_kind'{at()}"
+        )
     setitem(t, ..., result)
     return t
 
@@ -118,7 +127,9 @@ def _check(root, v):
     if root.trace is not None and root.trace.ended:
         root.trace.escaped()
     if type(root.trace) is Tape and root.trace.imperative and paused.get():
-        raise MutationError(f"a write under no_grad into a tensor that was recorded{at()}; write into y.detach(), or outside no_grad")
+        raise MutationError(
+            f"a write under no_grad into a tensor that was recorded{at()}; write into y.detach(), or outside no_grad"
+        )
     if not is_tracked(v):
         return
     of, to = typeof(v).dtype, root.dtype
@@ -217,7 +228,7 @@ def _refresh(root):
     for view in _living(root):
         y = root
         for op, params in view.shares[1]:
-            y = bind(op, y, **params)
+            y = op(y, **params)
         _assign(view, y)
 
 
@@ -232,7 +243,7 @@ def _set_through(x, path, index, v):
     if not path:
         return index_set(x, index, v)
     (op, params), *rest = path
-    inner = _set_through(bind(op, x, **params), rest, index, v)
+    inner = _set_through(op(x, **params), rest, index, v)
     if op.name == "getitem":
         return index_set(x, params["index"], inner)
     if op.name == "reshape":
@@ -242,6 +253,13 @@ def _set_through(x, path, index, v):
     if op.name == "transpose":
         axes = params["axes"]
         return np.transpose(inner, tuple(int(i) for i in np.argsort([a % len(axes) for a in axes])))
+    if op.name == "einsum":
+        spec, out = params["subscripts"].split("->")
+        if len(spec) == len(out):
+            return np.einsum(f"{out}->{spec}", inner)
+        # a letter twice: a diagonal
+        places = [np.arange(x.shape[k]).reshape([-1 if c == o else 1 for o in out]) for k, c in enumerate(spec)]
+        return index_set(x, tuple(places), inner)
     way = _WAYS.get(op.name, "write into the array itself")
     raise MutationError(f"a write through the view that {op.name} makes is not supported{at()}; {way}")
 
@@ -328,7 +346,7 @@ class _Rule:
     def vjp(self, wants, g, _y, path, index, kept, whole):
         inner = g
         for op, params in path:
-            inner = bind(op, inner, **params)
+            inner = op(inner, **params)
         out = []
         if self.root:
             out.append(cast(_set_through(g, path, index, 0.0), whole.dtype))

@@ -68,7 +68,7 @@ class Frame:
             self.kept.append((h, _state(h)))
             y = root
             for op, params in path:
-                y = bind(op, y, **params)
+                y = op(y, **params)
             _put(h, _state(y))
             return
         outside = make(h.value, h.trace, h.info)
