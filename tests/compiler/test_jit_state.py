@@ -449,3 +449,50 @@ def test_checked_memory_sees_planted_faults(monkeypatch):
 
         m.setattr(plan.Plan, "_lifetimes", early)
         assert wrong()
+
+
+def test_other_threads_run_while_a_native_loop_does():
+    import threading
+
+    @ad.jit
+    def long(x):
+        while x < 1e8:
+            x = x + 1.0
+        return x
+
+    long.compile(1.0)
+    turns, done = [], threading.Event()
+
+    def other():
+        while not done.is_set():
+            turns.append(1)
+            done.wait(0.001)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    before = len(turns)
+    long(1.0)
+    after = len(turns)
+    done.set()
+    thread.join()
+    assert after - before > 3
+
+
+def test_a_long_range_takes_no_table_of_its_counters():
+    import tracemalloc
+
+    def f(x):
+        for i in range(3_000_000):
+            x = x * 0.999999 + i * 1e-9
+        return x
+
+    tracemalloc.start()
+    try:
+        y = ad.jit(f)(1.0)
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+    x = 1.0
+    for i in range(3_000_000):
+        x = x * 0.999999 + i * 1e-9
+    assert abs(y - x) < 1e-9 * x

@@ -360,10 +360,17 @@ fail.return:
 
 # What kernels may call. Each takes the GIL, whether or not the caller holds it.
 SERVICES = """
-; Let Ctrl-C through: nonzero when a signal handler raised, with the exception set.
+; Let Ctrl-C through: nonzero when a signal handler raised, with the exception set. And let other threads run.
 define i32 @"ad.poll"() nounwind {
   %g = call i32 @PyGILState_Ensure()
   %r = call i32 @PyErr_CheckSignals()
+  %stop = icmp ne i32 %r, 0
+  br i1 %stop, label %end, label %others
+others:
+  %thread = call ptr @PyEval_SaveThread()
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %end
+end:
   call void @PyGILState_Release(i32 %g)
   ret i32 %r
 }

@@ -21,10 +21,11 @@ from . import ints
 from .frames import Frame, assign, contents, emit, lose, put_contents
 from .merge import DEAD, UNBOUND, Gap, Part, cast, flatten, is_value, join, put, read, said, same
 from .outside import note_row
-from .sequences import COUNTER
+from .sequences import COUNTER, Numbers
 from .staged import Impossible, entries, graph_of, outside
 from .truth import both, not_
 
+LONG = 1 << 20  # steps up to which the counters of a range are a table, as the other things that a loop goes over
 FLAG = Array((), np.dtype(bool))
 
 
@@ -448,17 +449,18 @@ def _outside(loop, frame):
 def stage_for(cells, sequence, start, body, spec):
     """for item in sequence[start:]: body(item), as one op: a scan, or a while where it may break."""
     n = len(sequence) - start
-    parts = sequence.parts(start)
+    if n <= LONG or not isinstance(sequence, Numbers):
+        parts = sequence.parts(start)
 
-    def run(*slices):
-        body(sequence.item(slices))
+        def run(*slices):
+            body(sequence.item(slices))
 
-    loop = Loop(cells, spec, run)
-    step = loop.capture([sequence.element(p) for p in parts])
-    if not step.flags:
-        _run_scan(loop, step, parts, n)
-        return
-    # it may break: a while loop that counts
+        loop = Loop(cells, spec, run)
+        step = loop.capture([sequence.element(p) for p in parts])
+        if not step.flags:
+            _run_scan(loop, step, parts, n)
+            return
+    # it may break, or a table of its counters is too large: a while loop that counts
     loop = Loop(cells, spec, lambda k: body(sequence.at(start + k)))
     step = loop.capture([COUNTER])
     _run_while(loop, step, n)
