@@ -454,6 +454,12 @@ class Entry:
                 )
             if not b.flags.writeable:
                 raise ShapeError(f"{self.f!r}: the array given as out= is read-only{where()}")
+        given = [b.value if is_tensor(b) else b for b in buffers]
+        for i, b in enumerate(given):
+            if any(np.shares_memory(b, other) for other in given[:i]):
+                raise ShapeError(
+                    f"{self.f!r}: two arrays given as out= share memory{where()}; each result needs one of its own"
+                )
         ys = self.program(*leaves)
         ys = [np.array(y) for y in ys] if len(ys) > 1 else ys
         for b, y in zip(buffers, ys):

@@ -496,3 +496,14 @@ def test_a_long_range_takes_no_table_of_its_counters():
     for i in range(3_000_000):
         x = x * 0.999999 + i * 1e-9
     assert abs(y - x) < 1e-9 * x
+
+
+def test_results_need_memory_of_their_own():
+    f = ad.jit(lambda x: (x + 1, x * 2))
+    x, o = np.ones(5), np.zeros(9)
+    with pytest.raises(ad.core.errors.ShapeError, match="two arrays given as out= share memory"):
+        f(x, out=(o[:5], o[:5]))
+    with pytest.raises(ad.core.errors.ShapeError, match="share memory"):
+        f(x, out=(o[:5], o[4:]))
+    a, b = f(x, out=(o[:4].repeat(2)[:5], np.zeros(5)))
+    assert (a == 2).all() and (b == 2).all()

@@ -51,6 +51,25 @@ def pinv(a, rtol=1e-15):
     return T(vh) @ (inverse[..., None] * T(u))
 
 
+def adjugate(a):
+    """Cofactors, of up to three rows; beyond, singular matrices need their singular vectors."""
+    n = shape_of(a)[-1]
+    if n > 3 or 0 in shape_of(a):
+        return None
+    entry = [[a[..., i, j] for j in range(n)] for i in range(n)]
+    if n == 1:
+        return np.ones_like(a)
+
+    def minor(i, j):
+        rows = [row[:j] + row[j + 1 :] for row in entry[:i] + entry[i + 1 :]]
+        if n == 2:
+            return rows[0][0] if (i + j) % 2 == 0 else -rows[0][0]
+        (p, q), (r, s) = rows
+        return p * s - q * r if (i + j) % 2 == 0 else q * r - p * s
+
+    return np.stack([np.stack([minor(j, i) for j in range(n)], -1) for i in range(n)], -2)
+
+
 def matrix_rank(a, rtol=None):
     shape = shape_of(a)
     if len(shape) < 2 or 0 in shape or not (rtol is None or isinstance(rtol, (int, float))):
@@ -62,6 +81,7 @@ def matrix_rank(a, rtol=None):
 
 FACTORS = {
     "largest": largest,
+    "adjugate": adjugate,
     "pinv": pinv,
     "matrix_rank": matrix_rank,
     "near": near,
