@@ -364,7 +364,3 @@ _row("ellipkm1", lambda k, p: -_ellipk_slope(k, 1 - p), at=((0.1, 1.5),))
 
 
 _row("wrightomega", lambda y, _z: y / (1 + y), at=((-2, 2),))
-
-# The rest of the family, which is made of these
-from . import scipy_distributions as scipy_distributions  # noqa: E402
-from . import scipy_functions as scipy_functions  # noqa: E402

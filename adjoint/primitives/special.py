@@ -160,7 +160,7 @@ xlog1py = elementwise("xlog1py", _times_log(np.log1p), lambda _v, _x, y: weakly(
 def register_scipy():
     """Give SciPy's special functions their rules, if it is there: called when a ufunc without rule meets a tensor."""
     if "scipy.special" in sys.modules:
-        from . import scipy_special  # noqa: F401
+        from . import scipy_distributions, scipy_functions, scipy_special  # noqa: F401
 
 
 LAZY.append(register_scipy)

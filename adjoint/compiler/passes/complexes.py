@@ -17,8 +17,7 @@ from ...core.op import shape as shape_of
 from ...core.types import Array, typeof
 from ...traces.capture import Capture
 from ...traces.graph import Const, Graph, Line
-from .expand import _number
-from .rewrite import const_key, param_key, pure, rebuild, splice
+from .rewrite import is_number, once, pure, rebuild, splice
 
 _REAL, _IMAG = OPS["real"], OPS["imag"]
 FEW = 64  # multiplications up to which a product of matrices is one of real matrices
@@ -69,7 +68,7 @@ def complexes(graph: Graph) -> Graph:
                 return b.append(line)
             args: list = []
             for a in line.args:
-                if not _number(a):
+                if not is_number(a):
                     args += parts(a) if _complex(a.type) else [a]
             outs = splice(b, made, args, b.append)
             if not _complex(line.out.type):
@@ -96,22 +95,11 @@ def _part(t):
 
 
 _made: dict = {}  # as in `expand`
-_LIMIT = 2000
 
 
 def _split(rule, line):
     """The graph of the parts of what the line gives, from the parts of what it takes; None if there is none."""
-    memo: dict = {}
-    key = (
-        line.op,
-        *(const_key(a.value, memo) if _number(a) else a.type for a in line.args),
-        *((k, param_key(v, memo)) for k, v in line.params.items()),
-    )
-    if key not in _made:
-        if len(_made) >= _LIMIT:
-            _made.clear()
-        _made[key] = _capture(rule, line)
-    return _made[key]
+    return once(_made, line, lambda: _capture(rule, line))
 
 
 def _capture(rule, line):
@@ -122,7 +110,7 @@ def _capture(rule, line):
     inputs: list = []
 
     def argument(a):
-        if _number(a):
+        if is_number(a):
             return Pair(np.real(a.value), np.imag(a.value)) if _complex(a.type) else a.value
         xs = [trace.input(t) for t in ([_part(a.type)] * 2 if _complex(a.type) else [a.type])]
         inputs.extend(x.info for x in xs)

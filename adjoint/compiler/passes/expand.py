@@ -9,12 +9,11 @@ product where it can), sigmoid, softplus, clip, relu, where, stack, concatenate,
 import numpy as np
 
 from ...traces.capture import Capture
-from ...traces.graph import Const, Graph, Line
+from ...traces.graph import Graph, Line
 from .compositions import COMPOSITIONS
-from .rewrite import const_key, param_key, pure, rebuild, splice
+from .rewrite import is_number, once, pure, rebuild, splice
 
 _made: dict = {}  # (op, types and numbers, params) -> the graph, or None
-_LIMIT = 2000
 
 
 def expand(graph: Graph) -> Graph:
@@ -28,36 +27,22 @@ def expand(graph: Graph) -> Graph:
             made = composition(compose, line)
             if made is None:
                 return b.append(line)
-            return splice(b, made, [a for a in line.args if not _number(a)], step)[0]
+            return splice(b, made, [a for a in line.args if not is_number(a)], step)[0]
 
         return step
 
     return rebuild(graph, start)
 
 
-def _number(a):
-    return type(a) is Const and not isinstance(a.value, (np.ndarray, tuple))
-
-
 def composition(compose, line):
     """The graph that computes what the line does, of those of its arguments that are no numbers; None if there is none."""
-    memo: dict = {}
-    key = (
-        line.op,
-        *(const_key(a.value, memo) if _number(a) else a.type for a in line.args),
-        *((k, param_key(v, memo)) for k, v in line.params.items()),
-    )
-    if key not in _made:
-        if len(_made) >= _LIMIT:
-            _made.clear()
-        _made[key] = _compose(compose, line)
-    return _made[key]
+    return once(_made, line, lambda: _compose(compose, line))
 
 
 def _compose(compose, line):
     trace = Capture()
-    xs = [a.value if _number(a) else trace.input(a.type) for a in line.args]
-    inputs = [x.info for x, a in zip(xs, line.args, strict=True) if not _number(a)]
+    xs = [a.value if is_number(a) else trace.input(a.type) for a in line.args]
+    inputs = [x.info for x, a in zip(xs, line.args, strict=True) if not is_number(a)]
     try:
         with np.errstate(all="ignore"):
             y = compose(*xs, **line.params)

@@ -237,6 +237,29 @@ def const_key(value, memo):
     return id(value)
 
 
+def is_number(a):
+    """Whether an argument is a constant number, which is not an input of what is made for its line."""
+    return type(a) is Const and not isinstance(a.value, (np.ndarray, tuple))
+
+
+def once(table, line, make):
+    """make(), remembered in `table` for lines of the same op, types, numbers and parameters."""
+    memo: dict = {}
+    key = (
+        line.op,
+        *(const_key(a.value, memo) if is_number(a) else a.type for a in line.args),
+        *((k, param_key(v, memo)) for k, v in line.params.items()),
+    )
+    if key not in table:
+        if len(table) >= _LIMIT:
+            table.clear()
+        table[key] = make()
+    return table[key]
+
+
+_LIMIT = 2000
+
+
 def param_key(value, memo):
     """What a parameter is known by: graphs and what cannot be compared, by identity."""
     kind = type(value)
