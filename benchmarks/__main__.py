@@ -55,7 +55,10 @@ def main(argv):
                   if not options.only or any(word in (file, name, f"{file}.{name}") for word in options.only)]  # fmt: skip
         if hasattr(module, "WORKLOADS"):
             for name in chosen:
-                module.WORKLOADS[name](bench)
+                try:
+                    module.WORKLOADS[name](bench)
+                except Exception as error:  # the other tables are not to be lost with it
+                    bench.fail(f"{file}.{name}", error)
         elif chosen:
             suite.run(bench, module.TITLE, chosen, module.goals)
     name = "-".join(options.only) if options.only else "all"

@@ -340,7 +340,7 @@ class Bench:
         self.results.append(entry)
 
     def goal(self, entry, what, number, most):
-        met = number <= most
+        met = bool(number <= most)
         entry["goals"].append({"what": what, "value": number, "at most": most, "met": met})
         print(f"  goal: {what} = {number:.3f}, at most {most:g}: {'met' if met else 'MISSED'}")
 
@@ -367,11 +367,12 @@ class Bench:
     def compare_with(self, path):
         """Print which of our rows became slower than the saved table's, by more than the spread; how many they are.
 
-        The machine's own drift is taken out where other libraries or C++ stand in the same tables.
+        The machine's own drift is taken out where other libraries or C++ stand in the same tables. To have nothing to compare
+        with counts as one: a guard that sees nothing is not to be green.
         """
         if not path.exists():
-            print(f"\nnothing to compare with: --save makes {path.relative_to(ROOT)}")
-            return 0
+            print(f"\nnothing to compare with: --save makes {path.name}")
+            return 1
         saved = json.loads(path.read_text(encoding="utf-8"))
         if saved["cpu"] != self.info["cpu"]:
             print(f"\nthe saved table is of another machine: {saved['cpu']}")
@@ -395,7 +396,15 @@ class Bench:
                 if change > 1 + noise:
                     print(f"  SLOWER {entry['title']}: {new['name']} {change:.2f} times (spread {noise:.0%})")
         print(f"  {slower} slower, {quicker} quicker, {same} equal")
+        if not slower + quicker + same:
+            print("  none of these tables is among the saved ones")
+            return 1
         return slower
+
+
+def alike(old, new):
+    """Whether two runs had the same machine and versions."""
+    return all(old.get(key) == new.get(key) for key in ("cpu", "python", "versions", "compiler"))
 
 
 def merged(old, new):
@@ -406,7 +415,7 @@ def merged(old, new):
     for data in (old, new):
         for entry in data["results"]:
             entry.setdefault("time", data["time"])
-    if any(old.get(key) != new.get(key) for key in ("cpu", "python", "versions", "compiler")):
+    if not alike(old, new):
         return new
     titles = {entry["title"]: entry for entry in new["results"]}
     results = [titles.pop(entry["title"], entry) for entry in old["results"]]

@@ -253,5 +253,8 @@ def run(bench, title, names, goals):
     for program in (program for name in names for program in load(name)):
         for size in program.quick if bench.quick else program.sizes:
             for dtype in program.dtypes[:1] if bench.quick else program.dtypes:
-                measured.append(measure(bench, program, size, dtype))
+                try:
+                    measured.append(measure(bench, program, size, dtype))
+                except Exception as error:  # the other tables are not to be lost with it
+                    bench.fail(program.title(size, dtype), error)
     summary(bench, title, measured, goals)
