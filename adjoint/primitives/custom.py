@@ -136,6 +136,11 @@ def _dense(g, y):
 
 
 def _check_cotangents(name, back, args, structure, leaves):
+    if back is None and args:  # it would read as "no argument has a derivative", and be a gradient of zeros
+        raise RuleError(
+            f"the vjp rule of {name} returned None{where()}; it has no return statement? "
+            "Where no argument has a derivative, return a tuple of None"
+        )
     if len(args) == 1 and not (type(back) is tuple and len(back) == 1):
         back = (back,)
     if type(back) not in (tuple, list) or len(back) != len(args):

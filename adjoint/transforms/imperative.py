@@ -175,6 +175,11 @@ def _seed(y, gradient):
         return kind.dtype.type(1) if kind.shape == () else np.ones(kind.shape, kind.dtype)
     if shape_of(gradient) != kind.shape:
         raise ShapeError(f"gradient has shape {shape_of(gradient)}, but the tensor has shape {kind.shape}{where()}")
+    given = typeof(gradient).dtype if is_tensor(gradient) else np.asarray(gradient).dtype
+    if given.kind not in "fciub" or (given.kind == "c" and kind.dtype.kind == "f"):
+        raise DTypeError(f"gradient has dtype {given}, but the tensor has dtype {kind.dtype}{where()}")
+    if is_tensor(gradient) and given != kind.dtype:
+        gradient = cast(gradient, kind.dtype)
     if is_tensor(gradient):
         return gradient.value if gradient.trace is None else gradient
     return np.asarray(gradient, dtype=kind.dtype)[()]

@@ -228,6 +228,12 @@ def test_backward_of_a_vector():
         (x * 2).backward()
     with complains(errors.ShapeError, "(2,)", "(3,)"):
         (x * 2).backward(gradient=np.ones(2))
+    for wrong in (np.ones(3) * 1j, ad.tensor(np.ones(3) * 1j)):  # whose imaginary part would be dropped
+        with complains(errors.DTypeError, "complex128", "float64"):
+            (x * 2).backward(gradient=wrong)
+    for right in ([1.0, 2.0, 3.0], np.array([1, 2, 3]), ad.tensor(np.array([1, 2, 3], np.float32))):
+        (x * 2).backward(gradient=right)
+        assert x.grad.dtype == np.float64 and np.array_equal(x.grad.numpy(), [2.0, 4.0, 6.0])
 
 
 def test_backward_inside_a_transform():
@@ -265,6 +271,15 @@ def test_custom_rule_of_the_wrong_shape():
     bad = ad.custom_rule(lambda x: x * 2, vjp=lambda g, y, x: np.sum(g) * 2)
     with complains(errors.RuleError, "vjp", "shape ()", "(3,)", line=False):
         ad.grad(lambda x: np.sum(bad(x)))(X)
+
+
+def test_custom_rule_without_a_return_statement():
+    for n in (1, 2):  # None would read as "no argument has a derivative": zeros
+        bad = ad.custom_rule(lambda *xs: sum(xs), vjp=lambda g, y, *xs: None)
+        with complains(errors.RuleError, "return statement", line=False):
+            ad.grad(lambda x, n=n, bad=bad: np.sum(bad(*[x] * n)))(X)
+    none = ad.custom_rule(lambda x: x * 2, vjp=lambda g, y, x: (None,))
+    assert np.array_equal(ad.grad(lambda x: np.sum(none(x) * x))(X), 2 * X)
 
 
 def test_custom_rule_with_the_wrong_number_of_cotangents():
