@@ -401,7 +401,9 @@ def cast(x, dtype):
     """x in this dtype, for cotangents: a real one takes the real part."""
     if dtype.kind == "f" and typeof(x).dtype.kind == "c":
         x = np.real(x)
-    return x if typeof(x).dtype == dtype else x.astype(dtype)
+    if typeof(x).dtype == dtype:
+        return x
+    return x.astype(dtype) if hasattr(x, "astype") else dtype.type(x)  # a cotangent of Python's numbers is one
 
 
 def zeros_like(x):

@@ -140,16 +140,24 @@ _roll = linear(
     sample=lambda rng: [case(rng, 5, shift=(2,), axes=(-1,)), case(rng, 2, 3, shift=(1, -2), axes=(-2, -1))],
 )
 
-# Casting to integers or booleans ends the derivative.
+# Casting to integers or booleans ends the derivative. weak: to a number of Python's, which takes the dtype of what it meets.
+
+
+def _astype_eval(x, dtype, weak=False):
+    y = np.asarray(x).astype(dtype)
+    if y.ndim:
+        return y
+    return y.item() if weak else y if isinstance(x, np.ndarray) else y[()]
+
 
 _astype = Op(
     "astype",
-    lambda x, dtype: np.asarray(x).astype(dtype),
+    _astype_eval,
     kind="linear",
-    type=lambda x, dtype: Array(x.shape, dtype),
-    jvp=lambda ts, y, x, dtype: cast(ts[0], dtype) if dtype.kind in "fc" else None,
-    vjp=lambda wants, g, _y, _x, dtype: (cast(g, _x.dtype) if dtype.kind in "fc" else None,),
-    batch=lambda size, batched, x, dtype: bind(_astype, x, dtype=dtype),
+    type=lambda x, dtype, weak=False: Array(x.shape, dtype, weak and not x.shape),
+    jvp=lambda ts, y, x, dtype, weak=False: cast(ts[0], dtype) if dtype.kind in "fc" else None,
+    vjp=lambda wants, g, _y, _x, dtype, weak=False: (cast(g, _x.dtype) if dtype.kind in "fc" else None,),
+    batch=lambda size, batched, x, dtype, weak=False: bind(_astype, x, dtype=dtype),
     sample=lambda rng: [case(rng, 3, dtype=np.dtype(np.float64)), case(rng, 3, dtype=np.dtype(np.complex128))],
 )
 
@@ -507,6 +515,13 @@ def astype(x, dtype, /, *, copy=True, device=None):
     if typeof(x) == Array(shape_of(x), dtype):
         return _copied(x) if copy else x
     return bind(_astype, x, dtype=dtype)
+
+
+def python_number(x, kind):
+    """float(x), int(x) or bool(x) of a tensor of one number, as a tensor that is as weak as Python's number is."""
+    x = np.reshape(x, ()) if shape_of(x) else x
+    t = Array((), np.dtype(kind), True)
+    return x if typeof(x) == t else bind(_astype, x, dtype=t.dtype, weak=True)
 
 
 @implements(np.copy)

@@ -231,7 +231,7 @@ class Expressions(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node):
         if type(node.op) is ast.Not:
-            return runtime("not_", self.test(node.operand))
+            return runtime("negation", self.test(node.operand))
         return self.generic_visit(node)
 
     def visit_Compare(self, node):

@@ -4,6 +4,8 @@ Python's integers grow without bound, those of a graph do not. A loop of known l
 loop only where intervals show that no integer it computes outgrows them. (In a loop of unknown length they are 64 bits.)
 """
 
+import numpy as np
+
 from ...core.types import Array
 from ...traces.graph import Const, Graph
 
@@ -59,11 +61,14 @@ def _step(made, operand, v):
         a, b = line.args
         if name == "add" and type(a) is Const:
             a, b = b, a
-        if type(b) is Const and type(b.value) is int:
+        if name == "add" and _converted(made, a) is not None:
+            a, b = b, a
+        by = (b.value, b.value) if type(b) is Const and type(b.value) is int else _converted(made, b)
+        if by is not None:
             step = _step(made, a, v)
             if step is not None and not step[1]:
-                c = b.value if name == "add" else -b.value
-                return (step[0][0] + c, step[0][1] + c), ()
+                lo, hi = by if name == "add" else (-by[1], -by[0])
+                return (step[0][0] + lo, step[0][1] + hi), ()
         return None
     if name == "remainder" and type(line.args[1]) is Const and type(line.args[1].value) is int:
         m = line.args[1].value
@@ -71,6 +76,20 @@ def _step(made, operand, v):
     if name == "item":
         return _of_branch(made, line, v)
     return None
+
+
+def _converted(made, operand):
+    """The interval of int(x), or None for anything else: of a float it is assumed."""
+    line = None if type(operand) is Const else made.get(id(operand))
+    if line is None or line.op.name != "astype":
+        return None
+    dtype = line.args[0].type.dtype
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind in "iu" and dtype.itemsize < 4:
+        info = np.iinfo(dtype)
+        return int(info.min), int(info.max)
+    return COMMON
 
 
 def _of_branch(made, line, v):
@@ -106,7 +125,8 @@ def _walk(graph, intervals):
             continue
         rule = _RULES.get(line.op.name)
         if rule is None:
-            intervals[id(line.out)] = COMMON if line.op.name == "item" else None
+            converted = _converted({id(line.out): line}, line.out)
+            intervals[id(line.out)] = COMMON if line.op.name == "item" else converted
             continue
         row = [_interval(a, intervals) for a in line.args]
         if None in row:

@@ -9,6 +9,8 @@ from ...core import tensor as _tensor
 from ...core import tree
 from ...core.errors import ConcreteError
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
+from ...core.types import typeof
+from ...primitives.shape import python_number
 from ..fence import refuse
 from .calls import CALLS, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
@@ -262,10 +264,15 @@ def _item(f):
         if _safe(x):
             return f(*args)
         if args:
-            return x[args[0] if len(args) == 1 else args] if x.ndim > 1 or len(args) > 1 else np.reshape(x, -1)[args[0]]
-        return np.reshape(x, ())
+            x = x[args[0] if len(args) == 1 else args] if x.ndim > 1 or len(args) > 1 else np.reshape(x, -1)[args[0]]
+        return _pythons(x)
 
     return item
+
+
+def _pythons(x):
+    """A tensor of one number as a number of Python's."""
+    return python_number(x, type(typeof(x).dtype.type(0).item()))
 
 
 def _safe(x):
@@ -279,7 +286,7 @@ def _tolist(f):
         return f
 
     def lists(y):
-        return [lists(e) for e in y] if y.ndim > 1 else list(y) if y.ndim else y
+        return [lists(e) for e in y] if y.ndim else _pythons(y)
 
     return lambda: lists(x)
 

@@ -117,9 +117,17 @@ def vectorized(v, *args, **kwargs):
     return np.reshape(np.stack(ys), shape)
 
 
-@calls(np.float64)
-def _float64(x=0.0):
-    return CALLS[float](x) if is_tensor(x) else np.float64(x)
+def _scalar(kind):
+    """np.float64(x), np.int32(x), ...: of NumPy's dtype, where float(x) and int(x) are as weak as Python's numbers."""
+
+    def call(*args, **kwargs):
+        return np.astype(args[0], kind) if len(args) == 1 and is_tensor(args[0]) else kind(*args, **kwargs)
+
+    return call
+
+
+for _f in {np.dtype(c).type for c in "?bBhHiIlLqQefdFD"}:
+    CALLS[_f] = _scalar(_f)
 
 
 @calls(np.isscalar)

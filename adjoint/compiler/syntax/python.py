@@ -10,6 +10,7 @@ from ...core import tree
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
 from ...primitives.index import getitem
+from ...primitives.shape import python_number
 from ..fence import refuse
 from .calls import CALLS, calls, unknown
 from .frames import born
@@ -26,7 +27,7 @@ def resolve(f):
     return resolve(f)
 
 
-def _number(cast, dtype):
+def _number(cast):
     def convert(x=0, *args):
         if not is_tensor(x) or args:
             return cast(x, *args)
@@ -37,23 +38,19 @@ def _number(cast, dtype):
             return cast(value)
         if x.trace is None:
             return cast(value)
-        x = np.reshape(x, ()) if x.shape else x
-        if cast is bool:
-            return np.not_equal(x, 0)
-        t = typeof(x)
-        return x if t.dtype == dtype else np.astype(x, dtype)
+        return python_number(x, cast)
 
     return convert
 
 
-CALLS[float] = _number(float, np.dtype(np.float64))
-CALLS[int] = _number(int, np.dtype(np.int64))
+CALLS[float] = _number(float)
+CALLS[int] = _number(int)
 
 
 @calls(bool)
 def _bool(*args):
     t = truth(*args) if args and is_tensor(args[0]) else bool(*args)
-    return flag(t) if is_tensor(t) else t
+    return python_number(flag(t), bool) if is_tensor(t) else t
 
 
 @calls(complex)
@@ -224,7 +221,7 @@ def _abs(x):
 def _round(x, digits=None):
     if unknown(x):
         y = np.round(x, digits or 0)
-        return y if digits is not None else np.astype(y, np.int64)
+        return y if digits is not None else python_number(y, int)
     return round(x) if digits is None else round(x, digits)
 
 
@@ -338,7 +335,7 @@ def _integer(python, f):
         if not is_tensor(x):
             return python(x)
         known, value = peek(x)
-        return python(value) if known else np.astype(f(x), np.int64)
+        return python(value) if known else python_number(f(x), int)
 
     return call
 

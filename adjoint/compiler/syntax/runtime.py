@@ -13,6 +13,7 @@ from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
 from ...primitives.checks import check_op
 from ...primitives.control import _captured
+from ...primitives.shape import python_number
 from ...traces.capture import Capture
 from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
@@ -124,6 +125,12 @@ class Runtime:
 
     def __repr__(self):
         return f"<runtime of {self.function.__qualname__}>"
+
+    @staticmethod
+    def negation(x):
+        """`not x` as a value: True or False, which count as numbers."""
+        t = not_(x)
+        return t if type(t) is bool else python_number(t, bool)
 
     # Control flow
 
