@@ -62,3 +62,11 @@ def test_expectations_are_left_out_of_the_copies():
     namespace: dict = {}
     exec(source[start : source.index("def plain_text")], namespace)
     assert namespace["without_expectations"](text) == text.replace("# -> 1\n#    2\n", "")
+
+
+def test_every_file_of_the_compiler_is_described():
+    text = (DOCS / "how-it-works.md").read_text(encoding="utf-8")
+    compiler = ROOT / "adjoint" / "compiler"
+    for path in compiler.rglob("*.py"):
+        if path.name != "__init__.py" and path.parent.name != "vecmath":
+            assert f"`{path.name}`" in text, path.relative_to(ROOT)
