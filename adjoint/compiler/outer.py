@@ -44,6 +44,8 @@ class Recorder(syntax.Recorder):
     def read(self, source, value):
         """What the captured function is to see for something that it reads from outside."""
         *source, _ = source
+        if source[0] == "default":
+            self._defaults(*source[1:])
         source = ("ref", value) if source[0] == "default" else tuple(source)
         key = (source[0], *map(_name, source[1:]))
         if key in self._written:
@@ -56,6 +58,19 @@ class Recorder(syntax.Recorder):
         if key not in self._known:
             self._known[key] = self._seen(source, value)
         return self._known[key][1]
+
+    def _defaults(self, f, name):
+        """A default value is read of f: it may be given others."""
+        values = f.__kwdefaults__
+        if values and name in values:
+            guards = [(("attr", f, "__kwdefaults__"), values), (("item", values, name), values[name])]
+        else:
+            guards = [(("attr", f, "__defaults__"), f.__defaults__)]
+        for source, value in guards:
+            key = (source[0], id(source[1]), source[2])
+            if key not in self._known:
+                self._known[key] = value, value
+                self.guards.append((source, value))
 
     def _seen(self, source, value):
         # kept with the value itself, so that its id stays taken
@@ -115,6 +130,17 @@ class Recorder(syntax.Recorder):
             warnings.warn(
                 f"a compiled function changes a {type(x).__name__} of outside ({kind} {name!r}){where()}: this happens once, when "
                 "it is compiled, not at each call; return the value instead",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def baked(self, what, kind):
+        """The function asks for the time, or for a variable of the environment: that happens now, once."""
+        if what not in self._said:
+            self._said.add(what)
+            warnings.warn(
+                f"a compiled function calls {what}{where()}: {kind} is read once, when it is compiled, and stays the same at each "
+                "call; read it outside, and pass it as an argument",
                 RuntimeWarning,
                 stacklevel=2,
             )

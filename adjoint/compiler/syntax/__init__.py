@@ -52,6 +52,9 @@ class Recorder:
     def is_outer(self, x):
         return id(x) in self._outer
 
+    def baked(self, what, kind):
+        """Called when the function asks for something that changes from call to call, such as the time."""
+
     def wrote(self, x, kind, name):
         """Called when the function changes a container or an object."""
 

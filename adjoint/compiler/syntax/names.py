@@ -12,6 +12,7 @@ from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ...core.types import typeof
 from ...primitives.shape import python_number
 from ..fence import refuse
+from . import baked
 from .calls import CALLS, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
@@ -71,7 +72,9 @@ def copied(f):
     """The copy of a user's function; the function itself where its text is not to be had."""
     row = _copies.get(id(f))
     if row is not None and row[0] is f:
-        return row[1]
+        g = row[1]
+        if getattr(g, "__defaults__", None) is f.__defaults__ and g.__kwdefaults__ is f.__kwdefaults__:
+            return g
     from .runtime import Runtime
 
     try:
@@ -148,7 +151,7 @@ def _library(f):
         return f
     if module in ("random",):
         return functools.partial(_random, f)
-    return f
+    return baked.noted(f, module)
 
 
 def _call_numpy(f, *args, **kwargs):
@@ -236,7 +239,7 @@ def _bound(f, owner):
         return functools.partial(_random, f)
     if module.startswith("scipy.stats") and f.__name__ != "rvs":
         return functools.partial(_call_scipy, f)
-    return f
+    return baked.noted_method(f, owner)
 
 
 def _wrap_result(f, *args, **kwargs):

@@ -126,8 +126,8 @@ def _scalar(kind):
     return call
 
 
-for _f in {np.dtype(c).type for c in "?bBhHiIlLqQefdFD"}:
-    CALLS[_f] = _scalar(_f)
+for _kind in {np.dtype(c).type for c in "?bBhHiIlLqQefdFD"}:
+    CALLS[_kind] = _scalar(_kind)
 
 
 @calls(np.isscalar)

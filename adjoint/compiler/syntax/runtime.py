@@ -17,7 +17,7 @@ from ...primitives.shape import python_number
 from ...traces.capture import Capture
 from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
-from . import loops, masked, staged
+from . import baked, loops, masked, staged
 from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
 from .merge import DEAD, Gap, read, use
@@ -375,6 +375,8 @@ class Runtime:
             if chosen is not None:
                 return chosen
         value = c[key]
+        if told is not None and type(c) is baked.Environment:
+            told.baked(f"os.environ[{key!r}]", baked.ENVIRONMENT)
         if told is None or not isinstance(c, (dict, list)) or not told.is_outer(c):
             return value if told is not None or type(value) is not np.ndarray or is_tensor(c) else shadow(value, c)
         return outer(told, value, ("item", c, key, value))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core.tensor import is_tensor
 from ..fence import refuse
+from . import baked
 from .copies import is_library
 from .outside import outer
 
@@ -26,10 +27,12 @@ def names_of(code):
 def told_copy(f, told, resolve):
     """f with globals and cells of its own, whose values were told to the recorder."""
     globals_ = dict(f.__globals__)
+    used = names_of(f.__code__)
 
     def seen(value, source, name):
         kind = type(value)
         if kind is types.ModuleType:
+            baked.in_names(told, value, name, used)
             return value
         if isinstance(value, _MUTABLE) or _users(kind):
             raise refuse(
@@ -39,7 +42,7 @@ def told_copy(f, told, resolve):
         got = outer(told, value, source)
         return resolve(value) if kind is types.FunctionType and not is_library(value.__code__) else got
 
-    for name in names_of(f.__code__):
+    for name in used:
         if name in f.__globals__:
             value = f.__globals__[name]
             globals_[name] = seen(value, ("global", f.__globals__, name, value), name)
