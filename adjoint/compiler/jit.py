@@ -22,6 +22,7 @@ from ..primitives.loops import call as call_graph
 from ..primitives.schedule import SCHEDULE
 from ..traces.capture import Capture
 from ..traces.graph import Graph
+from ..transforms.calling import Recipe, portable
 from . import held, outer
 from .held import Stale
 from .program import Program, leaf_node, program
@@ -69,7 +70,8 @@ class Jit:
     """A compiled function; made by `jit`."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_chain", "_checkpoint", "_dynamic", "_entries", "_lock", "_seen", "_static_names", "_static_nums",
+        "__dict__", "__weakref__", "_capturing", "_chain", "_checkpoint", "_dynamic", "_entries", "_lock", "_seen",
+        "_static_names", "_static_nums",
     )  # fmt: skip
 
     def __init__(self, f, nums, names, checkpoint=None):
@@ -81,6 +83,7 @@ class Jit:
         self._seen: dict = {}  # place of an int argument -> the values seen there
         self._dynamic: set = set()  # places of ints that are inputs
         self._chain = 0
+        self._capturing = 0  # the thread that is capturing the function, or 0
         self._lock = threading.RLock()
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             try:
@@ -102,7 +105,7 @@ class Jit:
         module = sys.modules.get(self.__module__)
         if functools.reduce(lambda x, name: getattr(x, name, None), self.__qualname__.split("."), module) is self:
             return self.__qualname__  # it stands in its module in the function's place
-        return _restore, (self.__wrapped__, self._static_nums, self._static_names, self._checkpoint)
+        return _restore, (portable(self.__wrapped__), self._static_nums, self._static_names, self._checkpoint)
 
     def __repr__(self):
         return f"<jit of {defined(self.__wrapped__)}>"
@@ -130,13 +133,21 @@ class Jit:
             entry = self._entries.get(call.key)
             if entry is not None and entry.valid():
                 return entry
-            entry = Entry(self, call)
+            before, self._capturing = self._capturing, threading.get_ident()
+            try:
+                entry = Entry(self, call)
+            finally:
+                self._capturing = before
             if entry.kept:
                 while len(self._entries) >= KEPT:
                     del self._entries[next(iter(self._entries))]
                 self._entries[call.key] = entry
                 entry.install(self)
             return entry
+
+    def _adjoint_inside(self):
+        """The function itself, while this thread captures it: what calls itself is one program, not one compiled a call."""
+        return self.__wrapped__ if self._capturing == threading.get_ident() else None
 
     # Looking in
 
@@ -195,6 +206,7 @@ def _callable_without(f):
 
 
 def _restore(f, nums, names, checkpoint=None):
+    f = f.make() if type(f) is Recipe else f
     return jit(f, static_argnums=nums, static_argnames=names, checkpoint=checkpoint)
 
 

@@ -26,4 +26,4 @@ def graph(f):
     def captured(*args):
         return capture(f, *args)
 
-    return named(captured, f, "graph")
+    return named(captured, f, "graph", graph, f)

@@ -56,7 +56,7 @@ def vmap(f, in_axes=0, out_axes=0):
         tensors = wants_tensors(leaves)
         return tree.unflatten(out_structure, [result(v, tensors) for v in own(values, leaves)])
 
-    return named(mapped, f, "vmap")
+    return named(mapped, f, "vmap", vmap, f, in_axes, out_axes)
 
 
 def _placed(f, trace, x, axis):

@@ -59,7 +59,7 @@ def _jacobian(f, argnums, mode, name, user):
         rows = [picked.collect([result(b, tensors) for b in row]) for row in blocks]
         return tree.unflatten(structure, rows)
 
-    return named(jacobian_of_f, user, name)
+    return named(jacobian_of_f, user, name, _jacobian, f, argnums, mode, name, user)
 
 
 def jacfwd(f, argnums=0):
@@ -222,4 +222,4 @@ def hvp(f, argnums=0):
 
         return jvp(gradient, (args[argnums],), (v,))[1]
 
-    return named(hessian_vector_product, f, "Hessian-vector product")
+    return named(hessian_vector_product, f, "Hessian-vector product", hvp, f, argnums)

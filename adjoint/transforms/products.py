@@ -57,7 +57,7 @@ def gradient_of(f, argnums, name, has_aux=False):
         y, g = with_value(*args, **kwargs)
         return (g, y[1]) if has_aux else g
 
-    return named(gradient, f, "gradient")
+    return named(gradient, f, "gradient", gradient_of, f, argnums, name, has_aux)
 
 
 def value_and_grad(f, argnums=0, has_aux=False):
@@ -103,7 +103,7 @@ def _value_and_grad(f, argnums, has_aux, name):
         value = result(value, tensors)
         return ((value, aux) if has_aux else value), g
 
-    return named(value_and_gradient, f, "value and gradient")
+    return named(value_and_gradient, f, "value and gradient", _value_and_grad, f, argnums, has_aux, name)
 
 
 _ONE = np.float64(1)
@@ -155,7 +155,7 @@ def elementwise_grad(f, argnums=0):
     def derivative(*args, **kwargs):
         return grad(lambda *a, **k: _sum(f(*a, **k)), argnums)(*args, **kwargs)
 
-    return named(derivative, f, "elementwise derivative")
+    return named(derivative, f, "elementwise derivative", elementwise_grad, f, argnums)
 
 
 def _sum(y):

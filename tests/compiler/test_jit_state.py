@@ -299,6 +299,38 @@ def test_pickles_and_copies():
     assert static._static_nums == (1,)
 
 
+TRANSFORMS = [
+    ad.grad, ad.value_and_grad, ad.hessian, ad.jacobian, ad.jacfwd, ad.jacrev, ad.elementwise_grad,
+    lambda f: ad.grad(lambda_free, 0, True), lambda f: ad.vmap(ad.grad(f), in_axes=0), lambda f: ad.jacobian(ad.grad(ad.jit(f))),
+    lambda f: ad.vmap(ad.value_and_grad(f), out_axes=-1),
+]  # fmt: skip
+
+
+def lambda_free(x):
+    return np.sum(x**3), x
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_compiled_transforms_are_pickled(transform):
+    """Though a gradient is a function without a name of its own: it is made again."""
+    x = X[:20].reshape(4, 5) if "vmap" in transform.__code__.co_names else X
+    f = ad.jit(transform(wave))
+    for again in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f)):
+        for a, b in zip(ad.tree.flatten(again(x))[0], ad.tree.flatten(f(x))[0], strict=True):
+            same(a, b)
+
+
+def test_a_wrapper_of_a_transform_is_not_taken_for_it():
+    gradient = ad.grad(wave)
+
+    @functools.wraps(gradient)
+    def twice(x):
+        return 2 * gradient(x)
+
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(ad.jit(twice))
+
+
 def test_ahead_of_time():
     f = ad.jit(wave)
     assert f.compile(Array((7,), np.dtype(float))) is f

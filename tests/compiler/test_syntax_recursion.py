@@ -415,3 +415,25 @@ def test_what_it_prints_and_checks_is_done_though_nobody_reads_what_it_returns(c
         assert capsys.readouterr().out == want
     with pytest.raises(AssertionError, match="too low"):
         ad.jit(f)(-3.0)
+
+
+@ad.jit
+def factorial(n):
+    return 1 if n <= 1 else n * factorial(n - 1)
+
+
+@ad.jit
+def powers(x, n):
+    return np.ones_like(x) if n == 0 else x * powers(x, n - 1)
+
+
+def test_a_compiled_function_that_calls_itself_is_one_program():
+    """The ints of inner calls are none that the caller has passed: they do not use up the ones that are compiled in."""
+    for n in (5, 6, 7, 8, 9, 20, 12):
+        assert factorial(n) == math.factorial(n)
+    assert len(factorial._entries) == 5
+    x = np.array([1.0, 2.0])
+    for n in (8, 3, 30):
+        close(powers(x, n), x**n, 1e-12)
+    close(ad.grad(lambda x: powers(x, 3).sum())(x), 3 * x**2, 1e-12)
+    close(ad.jit(ad.grad(lambda x: powers(x, 4).sum()))(x), 4 * x**3, 1e-12)

@@ -60,6 +60,11 @@ def resolve(f):
         return _library(f)
     if kind is functools.partial:
         return functools.partial(resolve(f.func), *f.args, **f.keywords)
+    inside = getattr(kind, "_adjoint_inside", None)
+    if inside is not None:
+        f = inside(f) or f
+        if type(f) is not kind:
+            return resolve(f)
     call = getattr(kind, "__call__", None)  # noqa: B004 - the class's own
     if type(call) is types.FunctionType and not is_library(call.__code__):
         return types.MethodType(copied(call), f)
