@@ -9,7 +9,18 @@ from _thread import RLock
 
 import numpy as np
 
-from .errors import ConcreteError, DTypeError, LeakError, MissingRuleError, MutationError, as_it_stands, in_scipy, where
+from .errors import (
+    ConcreteError,
+    DTypeError,
+    LeakError,
+    MissingRuleError,
+    MutationError,
+    as_it_stands,
+    in_scipy,
+    rewriting,
+    user_frame,
+    where,
+)
 from .types import TYPEOF, Array, typeof
 
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
@@ -280,13 +291,27 @@ def release(x, why):
         below = trace.concrete(x, why)
         if trace.holds(x):
             raise LeakError(
-                f"{why} on a tensor that is being differentiated would lose its derivative{where()}; {_way_out()}"
+                f"{why} on a tensor that is being differentiated would lose its derivative{where()}; "
+                + (
+                    f"x.detach() is the value alone: {_DETACHED.get(why, 'use it in its place')}; "
+                    if _recorded(trace)
+                    else ""
+                )
+                + _way_out()
             )
         x = below
         if type(x) is np.ndarray:  # other recordings, or the attached tensor itself, may read this memory
             x = x.view()
             x.flags.writeable = False
     return x
+
+
+_DETACHED = {".item()": "x.detach().item()", ".numpy()": "x.detach().numpy()", ".tolist()": "x.detach().tolist()"}
+
+
+def _recorded(trace):
+    """Whether a trace is the tape of `attach_grad`, on which a program may look at values between two steps."""
+    return getattr(trace, "imperative", False)
 
 
 def _way_out():
@@ -314,11 +339,31 @@ def unknown(tensor, why):
     )
     if in_scipy():
         return f"{what}{_way_out()}"
+    if why == "an index":
+        return (
+            f"{what}it cannot bound a slice, nor choose from a list: write x[i + np.arange(n)] for x[i:i + n], np.stack([a, b])[i] for "
+            "[a, b][i], np.where(c, b, a) for [a, b][c]; or make the value an argument that is not mapped"
+        )
+    inside = _class_inside()
+    if inside:
+        return (
+            f"{what}it is decided in a method of {inside}, a class that is defined inside of a function, which is not rewritten; define "
+            "the class outside of the function"
+        )
     return (
         f"{what}use ad.cond, ad.while_loop, ad.scan or np.where in its place; "
         + as_it_stands("if, while, np.array([x, y]) and a[i] = x work as they stand")
         + "or make the value an argument that is not mapped"
     )
+
+
+def _class_inside():
+    """In rewritten code: the name of the class whose method decides now, if it was made as the code ran, and so as it stands."""
+    frame = user_frame() if rewriting.get() else None
+    if frame is None or "_ad_" in frame.f_code.co_freevars:
+        return ""
+    *path, name, _ = ("", *getattr(frame.f_code, "co_qualname", "").split("."))
+    return name if path and path[-1] == "<locals>" else ""
 
 
 def _copy(t):

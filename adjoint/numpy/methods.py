@@ -115,7 +115,11 @@ def _methods():
         "setfield": _refusing("setfield", "write x[...] = values"),
         "setflags": _refusing("setflags", "tensors are always writable"),
         "getfield": _refusing("getfield", "use x.astype(dtype)"),
-        "data": _absent("data", "use x itself, or x.numpy() for a copy of the values"),
+        "data": _absent(
+            "data",
+            "use x itself, x.detach() for the values without a derivative, x.numpy() for a copy of them, and "
+            "`with ad.no_grad(): x -= ...` to change them",
+        ),
         "ctypes": _absent("ctypes", "use x.numpy().ctypes for a copy of the values"),
     }
     for name in ("tobytes", "tofile", "dump", "dumps", "byteswap"):

@@ -263,6 +263,16 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return where(np.equal(x, -np.inf), info.min if neginf is None else neginf, x)
 
 
+def _set_real(z, v):
+    z[...] = v + 1j * imag(z) if is_complex(z) else v
+
+
+def _set_imag(z, v):
+    if not is_complex(z):
+        raise TypeError("array does not have imaginary part to set")
+    z[...] = real(z) + 1j * as_array(v)
+
+
 # Python's operators are the entries themselves
 
 
@@ -276,8 +286,8 @@ def _install():
     Tensor.__neg__ = negative
     Tensor.__pos__ = positive
     Tensor.__abs__ = absolute
-    Tensor.real = property(real)
-    Tensor.imag = property(imag)
+    Tensor.real = property(real, _set_real)
+    Tensor.imag = property(imag, _set_imag)
     Tensor.conj = Tensor.conjugate = conj  # of a real array, the array itself
 
 

@@ -19,8 +19,10 @@ from ..traces.reverse import BASE, Tape, free, paused, released, slow_down, walk
 from .calling import check_input, pull_back
 
 
-def tensor(data, dtype=None):
+def tensor(data, dtype=None, *, requires_grad=False):
     """A tensor holding a copy of the data: array, number, nested list. Floats give float64, as in NumPy.
+
+    requires_grad=True is `requires_grad_()`, as in PyTorch: gradients add up from None.
 
     >>> import adjoint as ad
     >>> x = ad.tensor([1.0, 2.0]).attach_grad()
@@ -28,7 +30,8 @@ def tensor(data, dtype=None):
     >>> x.grad
     Tensor(shape=[2], dtype=Float64, value= [ 2.00000000e+00,  4.00000000e+00])
     """
-    return Tensor(data, dtype)
+    x = Tensor(data, dtype)
+    return requires_grad_(x) if requires_grad else x
 
 
 class _Leaf:
@@ -125,6 +128,12 @@ def zero_grad(x):
             g.value[...] = 0
         else:
             x.gradient = make(np.zeros(x.shape, x.dtype), None, None)
+
+
+def zero_(x):
+    """Set every entry to 0, in place: `x.grad.zero_()`, as in PyTorch."""
+    x[...] = 0
+    return x
 
 
 def backward(y, gradient=None, retain_graph=None, create_graph=False):
@@ -252,6 +261,7 @@ def _install():
     Tensor.requires_grad_ = requires_grad_
     Tensor.requires_grad = property(lambda x: x.trace is not None, requires_grad_)
     Tensor.backward = backward
+    Tensor.zero_ = zero_
     Tensor.grad = property(get_grad, set_grad)
     Tensor.zero_grad = zero_grad
     Tensor.detach = detach

@@ -412,3 +412,39 @@ def test_shapes_that_do_not_broadcast_in_a_captured_function():
     for transform in (ad.graph, ad.jit):
         with complains(ValueError, "shape mismatch", "in add(float64[2], float64[3])"):
             transform(lambda x: x + np.ones(3))(np.ones(2))
+
+
+def test_indices_that_are_not_known_say_what_to_write():
+    for f in (lambda x, i: x[i : i + 2], lambda x, i: x[:i], lambda x, i: [x, 2 * x][i > 1]):
+        for call in (lambda: ad.jit(f)(X, np.int64(1)), lambda: ad.vmap(f)(np.stack([X, X]), np.array([0, 1]))):  # noqa: B023
+            with complains(ad.AdjointError, "x[i + np.arange(n)]", "np.where(c, b, a)"):
+                call()
+    assert (ad.jit(lambda x, i: x[i + np.arange(2)])(X, np.int64(1)) == X[1:]).all()
+
+
+def test_a_class_that_is_defined_inside():
+    def f(x):
+        class Local:
+            def method(self, x):
+                if x[0] > 0:
+                    return x * 2
+                return x
+
+        return Local().method(x)
+
+    with complains(ad.AdjointError, "a method of Local", "define the class outside"):
+        ad.jit(f)(X)
+
+
+def test_values_of_recorded_tensors():
+    for look, way in (
+        (lambda y: y.item(), "x.detach().item()"),
+        (lambda y: y.numpy(), "x.detach().numpy()"),
+        (float, "x.detach()"),
+    ):
+        y = np.sum(ad.tensor([1.0, 2.0], requires_grad=True) ** 2)
+        with complains(errors.LeakError, way):
+            look(y)
+        assert look(y.detach()) == 5.0
+    with complains(AttributeError, "x.detach()", "ad.no_grad()", line=False):
+        y.data

@@ -1053,3 +1053,22 @@ def a_buffer_made_of_a_value(x, c):
     a += x * c
     a[a > 1] = 2.0
     return np.sum(a * a)
+
+
+@construct(MIXED, POSITIVE, NEGATIVE)
+def names_bound_in_a_test(v):
+    i = 0
+    while (y := v[i]) < 0.6 and i < 2:
+        i += 1
+    s = y * y
+    if (z := 2 * y) > 1 or z < -1:
+        s = s + z
+    return ((w := s * v[0]) > 0 and w) + s
+
+
+@construct((1.3, -0.4), (2.0, 0.9))
+def parts_of_complex_numbers(a, b):
+    z = np.zeros(2, dtype=complex)
+    z.real = np.stack([a, b])
+    z.imag = a * b
+    return np.sum(np.abs(z * z))

@@ -106,15 +106,18 @@ def _rewrite(code, globals_, qualname):
 _FUTURE = 0x1000000  # from __future__ import annotations
 
 
-def _renamed(code, user_name, qualname, first):
+def _renamed(code, user_name, qualname, first, between=".<locals>"):
     """The generated functions inside carry the user's name, so that tracebacks read as the user's text does."""
     new = {}
     if first is not None:
         new.update(co_firstlineno=first)
     elif not code.co_name.startswith("_ad_"):  # a function of the user's inside
         user_name = code.co_name
-        qualname = f"{qualname}.<locals>.{user_name}"
-    consts = [_renamed(c, user_name, qualname, None) if isinstance(c, types.CodeType) else c for c in code.co_consts]
+        qualname = f"{qualname}{between}.{user_name}"
+    between = ".<locals>" if code.co_flags & 2 else ""  # else the body of a class
+    consts = [
+        _renamed(c, user_name, qualname, None, between) if isinstance(c, types.CodeType) else c for c in code.co_consts
+    ]
     code = code.replace(co_name=user_name, co_qualname=qualname, co_consts=tuple(consts), **new)
     GENERATED.add(id(code))
     _kept.append(code)

@@ -119,9 +119,9 @@ class Expressions(ast.NodeTransformer):
 
     def test(self, e):
         """An expression of which only the truth is asked."""
-        if type(e) is ast.BoolOp and not any(map(binds_inside, e.values)):
+        if type(e) is ast.BoolOp and not any(map(binds_inside, e.values[1:])):
             kind = "both" if type(e.op) is ast.And else "either"
-            return ast.copy_location(runtime(kind, *(thunk(self.test(v)) for v in e.values)), e)
+            return ast.copy_location(runtime(kind, *self.operands(e.values, self.test)), e)
         if type(e) is ast.UnaryOp and type(e.op) is ast.Not:
             return ast.copy_location(runtime("not_", self.test(e.operand)), e)
         return self.visit(e)
@@ -224,10 +224,17 @@ class Expressions(ast.NodeTransformer):
         return runtime("ifexp", self.test(node.test), thunk(self.visit(node.body)), thunk(self.visit(node.orelse)))
 
     def visit_BoolOp(self, node):
-        if any(map(binds_inside, node.values)):
+        if any(map(binds_inside, node.values[1:])):
             return self.generic_visit(node)
         kind = "and_" if type(node.op) is ast.And else "or_"
-        return runtime(kind, *(thunk(self.visit(v)) for v in node.values))
+        return runtime(kind, *self.operands(node.values, self.visit))
+
+    @staticmethod
+    def operands(values, visit):
+        """Of `and` and `or`: each is computed when it is its turn, the first at once, so that it may bind a name."""
+        first, *rest = values
+        one = runtime("held", visit(first)) if binds_inside(first) else thunk(visit(first))
+        return [one, *(thunk(visit(v)) for v in rest)]
 
     def visit_UnaryOp(self, node):
         if type(node.op) is ast.Not:

@@ -127,6 +127,10 @@ class Runtime:
         return f"<runtime of {self.function.__qualname__}>"
 
     @staticmethod
+    def held(x):
+        return lambda: x
+
+    @staticmethod
     def negation(x):
         """`not x` as a value: True or False, which count as numbers."""
         t = not_(x)
