@@ -66,6 +66,17 @@ def jvp_graph(graph, active):
 CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.loops
 
 
+COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+# names of ops that round nothing: what they make of a product is still one, or its negative, or a part of it
+SAME = COMPARISONS | {
+    "negative", "positive", "absolute", "maximum", "minimum", "where", "sign", "logical_and", "logical_or", "logical_not", "isnan",
+    "reshape", "transpose", "broadcast_to", "astype", "getitem", "flip", "copy", "stop_gradient",
+}  # fmt: skip
+# names of ops whose result lies in memory, whatever is done with it: no addition is joined to them
+APART = {
+    "matmul", "sum", "max", "min", "cumsum", "concatenate", "stack", "pad", "roll", "scatter", "index_set", "index_add", "item",
+}  # fmt: skip
+
 STEPS = 12  # lines that make a residual again, at the most
 
 
@@ -83,9 +94,42 @@ def vjp_graphs(graph, wants, free=()):
     return graph.cache[key]
 
 
-def _recomputed(lines, residuals, free):
+def rounding(line, products, loose):
+    """Note whether the result of a line is a product, and whether computing it again may round it differently (ids).
+
+    Compiled code computes `a * b + c` with one rounding or two, as it suits the rest of a loop.
+    """
+    sums = line.op.name in ("add", "subtract")
+    if line.op.name in SAME:
+        if any(id(a) in products for a in line.args):
+            products.add(id(line.out))
+    elif not sums and line.op.name not in APART:
+        products.add(id(line.out))
+    if any(id(a) in loose or (sums and id(a) in products) for a in line.args):
+        loose.add(id(line.out))
+
+
+def _compared(lines, backward, residuals):
+    """Residuals that are compared, and that might be rounded differently when they are made again.
+
+    The derivative of v.max() asks where v == max(v), which must hold somewhere.
+    """
+    compared: set = set()
+    for line in (*reversed(backward), *reversed(lines)):
+        if line.op.name in COMPARISONS or (id(line.out) in compared and line.op.name in CHEAP):
+            compared |= {id(line.out), *map(id, line.args)}
+    products: set = set()
+    loose: set = set()
+    for line in lines:
+        rounding(line, products, loose)
+    return compared & loose & set(residuals)
+
+
+def _recomputed(lines, backward, residuals, free):
     """The lines that the backward pass runs again; `residuals` (by id) becomes what it must be given."""
     cheap = {id(line.out): line for line in lines if line.op.name in CHEAP and type(line.out.type) is Array}
+    for k in _compared(lines, backward, residuals):
+        cheap.pop(k, None)
     again = _from_sources(cheap, residuals, free)
     for k in reversed(list(cheap)):
         line = cheap[k]
@@ -182,7 +226,8 @@ def _vjp_graphs(graph, wants, free):
         if type(v) is Var and id(v) not in made:
             residuals[id(v)] = v
     inputs = [x.info for x in xs]
-    backward.lines = _recomputed(forward_lines, residuals, {id(inputs[i]) for i in free}) + backward.lines
+    again = _recomputed(forward_lines, backward.lines, residuals, {id(inputs[i]) for i in free})
+    backward.lines = again + backward.lines
     needs = [i for i, v in enumerate(inputs) if id(v) in residuals]
     saved = [v for v in residuals.values() if not any(v is i for i in inputs)]
     forward = Graph(inputs, forward_lines, outputs + saved, None, (), f"forward_{graph.name}").prune()

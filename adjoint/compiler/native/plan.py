@@ -7,6 +7,7 @@ backward pass of `sum(f(x))` are one loop.
 """
 
 from ...core.types import Array
+from ...traces.derive import COMPARISONS, rounding
 from ...traces.graph import Const, Var
 from .code import supported
 from .machine import cost
@@ -152,14 +153,22 @@ class Plan:
                 self.level[id(v)] = max(self.level[id(v)], first)
 
     def _stores(self):
-        """Which loop values go to memory; the others that later loops want are computed again."""
+        """Which loop values go to memory; the others that later loops want are computed again.
+
+        `a * b + c` may be rounded once in one loop and twice in another, where a * b has other users too. So what a
+        comparison is made of is not computed again if that might change it: `v == max(v)` must hold somewhere.
+        """
         self.stored: set = set()
         again: dict = {}  # what computing a value again costs
+        compared = self._compared()
+        products: set = set()
+        loose: set = set()  # values that may be rounded differently when they are computed again
         for line in self.graph.lines:
             v = line.out
             if not self.space.get(id(v)):
                 continue
             price = cost(line.op.name) + sum(again.get(id(a), 0.5) for a in line.args)
+            rounding(line, products, loose)
             later = False
             must = id(v) in self.outputs
             for u in self.users.get(id(v), ()):
@@ -167,10 +176,21 @@ class Plan:
                     must = True
                 elif self.level[id(u.out)] > self.level[id(v)]:
                     later = True
-            if must or (later and price > RECOMPUTE):
+            if must or (later and (price > RECOMPUTE or (id(v) in loose and id(v) in compared))):
                 self.stored.add(id(v))
+                loose.discard(id(v))
                 price = 0.5
             again[id(v)] = price
+
+    def _compared(self):
+        """Comparisons in loops, and what they are made of at so little cost that it might be computed again."""
+        out: set = set()
+        for line in reversed(self.graph.lines):
+            if self.space.get(id(line.out)) and (line.op.name in COMPARISONS or id(line.out) in out):
+                out.add(id(line.out))
+                if cost(line.op.name) <= RECOMPUTE:
+                    out |= {id(a) for a in line.args}
+        return out
 
     def _order(self):
         groups: dict = {}
