@@ -27,7 +27,10 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BENCH_VENV = ROOT / ".venv-bench"
 OLDEST = (3, 11)
-PEERS = ["torch==2.13.0", "autograd==1.9.1", "jax==0.10.2", "casadi==3.8.2", "mygrad==2.5.0", "numba==0.68.1"]
+PEERS = [
+    "torch==2.13.0", "autograd==1.9.1", "jax==0.10.2", "casadi==3.8.2", "mygrad==2.5.0", "numba==0.68.1",
+    "mindspore==2.10.0",  # 0.8 GB to fetch
+]  # fmt: skip
 
 
 # ---- the environment ----

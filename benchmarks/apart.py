@@ -18,6 +18,7 @@ import numpy as np
 from .harness import ROOT
 
 LIMIT = 120  # seconds
+SHORT = 60  # the same for a library that is measured so in every run
 ROUNDS, TURN, MOST = 7, 0.02, 5.0  # rounds; seconds of one; seconds of all
 
 
@@ -76,7 +77,7 @@ def run(file, name, size, dtype, row, path):
     program = next(p for p in load(file) if p.name == name)
     args = program.data(size, dtype)
     build = dict(contenders(program, args))[row]
-    warm_up([OTHERS[row.removesuffix(REWRITTEN)]])
+    warm_up((OTHERS[row.removesuffix(REWRITTEN)],))
     cpu, wall = time.process_time(), time.perf_counter()
     try:
         call = getattr(build, "build", build)()

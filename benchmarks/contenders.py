@@ -23,7 +23,7 @@ from .program import flat, rebind
 JIT, EAGER, VALUE = "adjoint jit", "adjoint eager", "adjoint jit, value only"
 CPP, FAST = native.FLAGS  # the rows of the two builds
 REWRITTEN = ", rewritten"
-PEERS = ("JAX jit", "torch eager", "torch.func", "torch.compile", "autograd", "CasADi")
+PEERS = ("JAX jit", "torch eager", "torch.func", "torch.compile", "autograd", "CasADi", "MindSpore jit")
 INTERPRETERS = ("torch eager", "torch.func", "autograd")  # they walk through a loop op by op
 OTHERS = {
     "JAX jit": "jax",
@@ -32,6 +32,7 @@ OTHERS = {
     "torch.compile": "torch",
     "autograd": "autograd",
     "CasADi": "casadi",
+    "MindSpore jit": "mindspore",
 }
 
 
@@ -52,6 +53,10 @@ def contenders(program, args):
         if row == "CasADi":
             if program.casadi is not None and installed("casadi"):
                 yield row, partial(casadi, program, args)
+        elif row == "MindSpore jit":
+            plainly = program.transform == "value_and_grad" and not program.derive and not program.ours
+            if installed(library) and plainly and not _single(args):
+                yield row, Apart(partial(mindspore_jit, program, args))
         elif installed(library):
             build = BUILDERS[row]
             by_func = program.transform != "value_and_grad" and library not in program.derive
@@ -83,6 +88,14 @@ class Late:
 
     def __call__(self):
         raise Refused("unrolls the loop: minutes to compile (--as-written tries it)")
+
+
+class Apart(Late):
+    """A builder for a process of its own in any case: its library takes long to import and disturbs the others."""
+
+
+def _single(args):
+    return any(getattr(a, "dtype", None) == np.float32 for a in args)
 
 
 def _refuse(why):
@@ -461,6 +474,39 @@ def casadi(program, args):
         return outs
 
     return call
+
+
+# ---- MindSpore ----
+
+
+def mindspore_jit(program, args):
+    """The text as written over mindspore.numpy, with loops and branches compiled. For a process of its own."""
+    os.environ.setdefault("GLOG_v", "3")  # errors only
+    import mindspore as ms
+    import mindspore.numpy as mnp
+
+    ms.set_device("CPU")
+    if not hasattr(mnp, "linalg"):  # its norm has NumPy's arguments, but stands elsewhere
+        mnp.linalg = sys.modules["mindspore.numpy.linalg"] = types.ModuleType("mindspore.numpy.linalg")
+        mnp.linalg.norm = mnp.norm
+    f = rebind(program.f, np=mnp, math=mnp)
+    # its parser looks names up in the module that a function names, not in the function's own globals
+    module = types.ModuleType(f"{program.f.__module__}_mindspore")
+    module.__dict__.update(f.__globals__)
+    sys.modules[module.__name__] = module
+    for value in f.__globals__.values():
+        if isinstance(value, types.FunctionType) and value.__module__ == program.f.__module__:
+            value.__module__ = module.__name__
+    g = ms.jit(ms.value_and_grad(f, grad_position=tuple(range(program.wrt))))
+    xs = [
+        ms.Tensor(a, ms.float64) if isinstance(a, float) else ms.Tensor(a) if isinstance(a, np.ndarray) else a
+        for a in args
+    ]
+    return lambda: [leaf.asnumpy() for leaf in _leaves(g(*xs))]  # asynchronous: this waits
+
+
+def _leaves(nest):
+    return [leaf for part in nest for leaf in _leaves(part)] if isinstance(nest, (tuple, list)) else [nest]
 
 
 BUILDERS = {

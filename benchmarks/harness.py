@@ -225,10 +225,10 @@ class Bench:
         print(f"C++: {self.info['compiler'] or 'no compiler'}")
 
     def wanted(self, row):
-        """Is this contender to be measured? A quick look leaves out torch.compile, which takes many seconds each time."""
+        """Is this contender to be measured? A quick look leaves out those that take many seconds each time."""
         if self.rows:
             return any(word in row for word in self.rows)
-        return not (self.quick and row.startswith("torch.compile"))
+        return not (self.quick and row.startswith(("torch.compile", "MindSpore")))
 
     def adapters(self, *libraries):
         """The adapters of these libraries (default: all that are installed)."""

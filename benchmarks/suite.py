@@ -7,7 +7,21 @@ from statistics import geometric_mean, median
 import numpy as np
 
 from . import alone, apart, native
-from .contenders import CPP, EAGER, FAST, INTERPRETERS, JIT, PEERS, REWRITTEN, VALUE, Late, Refused, contenders, warm_up
+from .contenders import (
+    CPP,
+    EAGER,
+    FAST,
+    INTERPRETERS,
+    JIT,
+    PEERS,
+    REWRITTEN,
+    VALUE,
+    Apart,
+    Late,
+    Refused,
+    contenders,
+    warm_up,
+)
 from .harness import paired, quarters, spread
 from .program import close, flat, load, reference
 
@@ -23,9 +37,9 @@ def measure(bench, program, size, dtype="float64"):
     for row, build in contenders(program, args):
         if not bench.wanted(row):
             continue
-        if bench.as_written and isinstance(build, Late):
+        if isinstance(build, Apart) or (bench.as_written and isinstance(build, Late)):
             try:
-                got, *by_itself[row] = apart.measure(program, size, dtype, row, bench.as_written)
+                got, *by_itself[row] = apart.measure(program, size, dtype, row, bench.as_written or apart.SHORT)
                 _check(got, want, rtol)
             except (apart.GaveUp, RuntimeError, AssertionError) as why:
                 by_itself.pop(row, None)
