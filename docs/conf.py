@@ -27,6 +27,8 @@ autodoc_member_order = "bysource"
 add_module_names = False
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["page.css"]
 html_show_copyright = False
 html_title = f"adjoint {version}"
 
