@@ -50,17 +50,23 @@ def main(argv):
         if not any(word in (file, name, f"{file}.{name}") for file, name in everything):
             parser.error(f"no file or workload {word!r}; there are: {', '.join(f'{f}.{n}' for f, n in everything)}")
     bench = Bench(quick=options.quick, rows=options.rows or (), as_written=options.as_written)
-    for file, module in modules.items():
-        chosen = [name for name in names[file]
-                  if not options.only or any(word in (file, name, f"{file}.{name}") for word in options.only)]  # fmt: skip
-        if hasattr(module, "WORKLOADS"):
-            for name in chosen:
-                try:
-                    module.WORKLOADS[name](bench)
-                except Exception as error:  # the other tables are not to be lost with it
-                    bench.fail(f"{file}.{name}", error)
-        elif chosen:
-            suite.run(bench, module.TITLE, chosen, module.goals)
+    try:
+        for file, module in modules.items():
+            chosen = [name for name in names[file]
+                      if not options.only or any(word in (file, name, f"{file}.{name}") for word in options.only)]  # fmt: skip
+            if hasattr(module, "WORKLOADS"):
+                for name in chosen:
+                    try:
+                        module.WORKLOADS[name](bench)
+                    except Exception as error:  # the other tables are not to be lost with it
+                        bench.fail(f"{file}.{name}", error)
+            elif chosen:
+                suite.run(bench, module.TITLE, chosen, module.goals)
+    except KeyboardInterrupt:  # what was measured until now is kept, and shown to be a part
+        bench.fail("the run", InterruptedError("interrupted"))
+        if options.save:
+            print("  not saved as the table to compare with")
+            options.save = False
     name = "-".join(options.only) if options.only else "all"
     return bench.finish(name, save=options.save, compare=options.compare, whole=not options.only)
 

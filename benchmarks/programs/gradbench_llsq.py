@@ -34,6 +34,23 @@ def make(m):
     return (np.random.default_rng(31337).uniform(0, 1, m),)
 
 
+def for_jax(n):
+    import jax
+    import jax.numpy as jnp
+
+    def f(x):
+        t = -1.0 + 2.0 * jnp.arange(n) / (n - 1)
+
+        def step(state, coefficient):
+            rest, power = state
+            return (rest - coefficient * power, power * t), None
+
+        (rest, _), _ = jax.lax.scan(step, (jnp.sign(t), jnp.ones(n)), x)
+        return 0.5 * jnp.sum(rest * rest)
+
+    return f
+
+
 def for_torch(n):
     import torch
 
@@ -58,8 +75,8 @@ def program(f, n, quick):
         quick=(128,) if quick else (),
         native="gradbench_llsq",
         dims=lambda m: [m, n],
-        rewrites={"torch": lambda: for_torch(n)},
-        unrolls=("torch",),
+        rewrites={"jax": lambda: for_jax(n), "torch": lambda: for_torch(n)},
+        unrolls=("jax", "torch"),
         too_long=("torch.compile",),
     )
 
