@@ -9,6 +9,7 @@ import functools
 import inspect
 import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import DTypeError, ShapeError, defined, where
 from ..core.op import check_array
-from ..core.tensor import is_tensor, is_tracked, untracked
+from ..core.tensor import Tensor, is_tensor, is_tracked, untracked
 from ..core.types import Array, typeof
 from ..primitives.loops import call as call_graph
 from ..primitives.schedule import SCHEDULE
@@ -28,6 +29,7 @@ from .held import Stale
 from .program import Program, leaf_node, program
 
 KEPT = 128  # signatures kept; the oldest goes first
+_BUILTIN = type(len)
 CHAIN = 4  # builtins that a call may try one after the other
 STATIC_INTS = 4  # different values of a Python int argument that are compiled in; from then on it is an input
 
@@ -111,6 +113,26 @@ class Jit:
         return f"<jit of {defined(self.__wrapped__)}>"
 
     # Calls
+
+    def _lean(self, *args, **kwargs):
+        """A call that no builtin took: where only the form of its arrays is another (spread in memory, tensors), once more."""
+        fixed, other, tensors = [], False, False
+        for x in args:
+            if type(x) is Tensor and x.trace is None:
+                x, other, tensors = x.value, True, True
+            if type(x) is np.ndarray and not x.flags.c_contiguous:
+                x, other = x.copy(), True
+            fixed.append(x)
+        call = type(self).__call__
+        if not other or type(call) is not _BUILTIN or "out" in kwargs:
+            return self._dispatch(*args, **kwargs)
+        y = call(*fixed, **kwargs)
+        if not tensors:
+            return y
+        if isinstance(y, (np.ndarray, np.generic, float)):
+            return untracked(y)
+        leaves, structure = tree.flatten(y)
+        return tree.unflatten(structure, [untracked(x) for x in leaves])
 
     def _dispatch(self, *args, out=None, **kwargs):
         for _ in range(8):
@@ -421,7 +443,6 @@ class Entry:
         self.graph = Graph(variables, trace.lines, outputs, self.structure, self.hidden, name).prune()
         self.graph.cache["compile"] = True
         self.kept = not self.hidden  # a tracked value of a closure that nobody saw being read: good for this call alone
-        self.as_tensor = call.tensors
 
     def _operand(self, trace, y):
         try:
@@ -483,11 +504,7 @@ class Entry:
     def install(self, f):
         """Make calls of this signature reach the kernel without Python."""
         p = self.program.compile()
-        if (
-            not p.native
-            or self.as_tensor
-            or not all(part.native for _, part in self.reads if type(part) is held.Opened)
-        ):
+        if not p.native or not all(part.native for _, part in self.reads if type(part) is held.Opened):
             return
         from .native import call
 
@@ -498,12 +515,13 @@ class Entry:
         before = type(f).__call__
         # a call that does not fit goes to the builtins before, of which there are few: some are of what no longer holds
         f._chain = f._chain % CHAIN + 1
-        fallback = before if type(before) is type(len) and f._chain > 1 else f._dispatch
+        fallback = before if type(before) is _BUILTIN and f._chain > 1 else f._lean
         n, names = self.call.places
         guards = [(source, call.Same(value)) for source, value in self.guards]
         spec = call.Spec(
             args=tuple(args[:n]), kwargs=dict(zip(names, args[n:])), outputs=outs, fallback=fallback,
-            guards=guards, hidden=[(source, held.node(part)) for source, part in self.reads], **p.common(),
+            guards=guards, hidden=[(source, held.node(part)) for source, part in self.reads], out=not _holds_made(outs),
+            **p.common(),
         )  # fmt: skip
         type(f).__call__ = call.make(p.loaded, spec)
 
@@ -536,15 +554,29 @@ def _argument_node(structure, leaves):
         t, x = next(leaves)
         if type(t) is Static:
             return call.Equal(t.value)
-        if is_tensor(x) or isinstance(x, Array):
-            return None
         return call.ArrayLeaf(t.shape, t.dtype) if type(x) is np.ndarray else leaf_node(t)
     if kind == "static":
         return call.Equal(structure.data)
     children = [_argument_node(c, leaves) for c in structure.children]
     if any(c is None for c in children):
         return None
-    return _built(kind, structure, children)
+    built = _built(kind, structure, children)
+    if built is None and tree.maker(structure) is not None:
+        if issubclass(kind, tuple):
+            return call.Named(kind, tuple(children))
+        if _plain_attributes(kind, structure.data):
+            return call.Record(kind, dict(zip(structure.data, children)))
+    return built
+
+
+def _plain_attributes(cls, names):
+    """Whether getting these attributes of an object runs no code of a user's."""
+    if cls.__getattribute__ is not object.__getattribute__ or hasattr(cls, "__getattr__"):
+        return False
+    return not any(
+        hasattr(type(x), "__get__") and type(x) is not types.MemberDescriptorType
+        for x in (inspect.getattr_static(cls, name, None) for name in names)
+    )
 
 
 def _built(kind, structure, children):
@@ -568,6 +600,18 @@ def _output(structure, types):
         if s.kind == "static":
             return call.Same(s.data)
         children = [node(c) for c in s.children]
-        return None if any(c is None for c in children) else _built(s.kind, s, children)
+        if any(c is None for c in children):
+            return None
+        built, maker = _built(s.kind, s, children), tree.maker(s)
+        return call.Made(maker, tuple(children)) if built is None and maker is not None else built
 
     return node(structure)
+
+
+def _holds_made(node):
+    from .native import call
+
+    if isinstance(node, call.Made):
+        return True
+    row = node.values() if type(node) is dict else node if type(node) in (tuple, list) else ()
+    return any(map(_holds_made, row))

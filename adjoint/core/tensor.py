@@ -362,8 +362,8 @@ def _class_inside():
     frame = user_frame() if rewriting.get() else None
     if frame is None or "_ad_" in frame.f_code.co_freevars:
         return ""
-    *path, name, _ = ("", *getattr(frame.f_code, "co_qualname", "").split("."))
-    return name if path and path[-1] == "<locals>" else ""
+    path = getattr(frame.f_code, "co_qualname", "").split(".")  # f.<locals>.Name.method
+    return path[-2] if path[-3:-2] == ["<locals>"] else ""
 
 
 def _copy(t):

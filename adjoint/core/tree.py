@@ -4,6 +4,8 @@
 they stay in the structure. A dict keeps its own order.
 """
 
+import functools
+
 import numpy as np
 
 from .errors import ShapeError
@@ -26,6 +28,10 @@ def register(cls, flatten, unflatten):
     """
     _REGISTERED[cls] = (flatten, unflatten)
     return cls
+
+
+def is_registered(cls):
+    return cls in _REGISTERED
 
 
 class Structure:
@@ -146,6 +152,21 @@ def _as_dict(kind, keys, children):
         x = kind()
         x.update(zip(keys, children, strict=True))
         return x
+
+
+def maker(structure):
+    """What makes a named tuple or a dataclass of this structure from a tuple of its values; None for other containers."""
+    kind = structure.kind
+    if kind in _REGISTERED or not isinstance(kind, type) or kind is tuple:
+        return None
+    if issubclass(kind, tuple):
+        if kind.__bases__ == (tuple,) and hasattr(kind, "_fields"):
+            return functools.partial(tuple.__new__, kind)
+        return lambda values: kind(*values)
+    if hasattr(kind, "__dataclass_fields__") and not issubclass(kind, dict):
+        names = structure.data
+        return lambda values: _as_dataclass(kind, names, values)
+    return None
 
 
 def _as_dataclass(kind, names, children):

@@ -16,7 +16,19 @@ import numpy as np
 
 from . import build, cache, callback, glue, glue_call, layout
 from .slowcall import SlowCall
-from .spec import ArrayLeaf, Equal, Same, ScalarLeaf, Spec, comparable, native, result_leaves
+from .spec import (
+    ArrayLeaf,
+    Equal,
+    Made,
+    Named,
+    Record,
+    Same,
+    ScalarLeaf,
+    Spec,
+    comparable,
+    native,
+    result_leaves,
+)
 
 _PYTHON_SCALARS = {float: glue.OUT_FLOAT, int: glue.OUT_INT, bool: glue.OUT_BOOL, complex: glue.OUT_COMPLEX}
 _SOURCES = {
@@ -99,6 +111,7 @@ class _Writer:
     def __init__(self):
         self.words: list = []
         self.places: list = []  # indices of words that hold an index into `words`
+        self.fetched = 0  # how many attributes are got, and held, at a call
         self.objects: list = []  # whatever the block points to
 
     def object(self, x):
@@ -140,6 +153,17 @@ class _Writer:
             for child in node:
                 words += self.program(child, leaves, held or type(node) is list)
             return words
+        if isinstance(node, Named):
+            words = [glue.TUPLE, self.object(node.cls), len(node.items)]
+            for child in node.items:
+                words += self.program(child, leaves, held)
+            return words
+        if isinstance(node, Record):
+            words = [glue.RECORD, self.object(node.cls), len(node.fields)]
+            self.fetched += len(node.fields)
+            for name, child in node.fields.items():
+                words += [self.object(sys.intern(name)), *self.program(child, leaves)]
+            return words
         if type(node) is dict:
             words = [glue.DICT, id(dict), len(node)]
             for key, child in node.items():
@@ -159,6 +183,8 @@ class _Writer:
             for child in node:
                 words += self.tree(child, leaves)
             return words
+        if isinstance(node, Made):
+            return [glue.MADE, self.object(node.maker), *self.tree(node.items, leaves)]
         if type(node) is dict:
             words = [glue.DICT, len(node)]
             for key, child in node.items():
@@ -224,7 +250,7 @@ def make(loaded: build.Loaded, spec: Spec):
         writer.point(leaves + i * glue.LEAF_WORDS + glue.LEAF_FIELDS.index("dims"), dims)
     writer.point(at["leaves"], leaves)
 
-    n_holds = len(hidden) + sum(held for _, held in ins)
+    n_holds = len(hidden) + writer.fetched + sum(held for _, held in ins)
     n_ins, n_outs = len(ins), len(outs)
     n_holds += (2 * n_ins + n_holds + 2 * n_outs) % 2  # results of 16 bytes are aligned
     for name, value in {

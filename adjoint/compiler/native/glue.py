@@ -12,17 +12,20 @@ An expected argument is a little program in pre-order, read by `check`: a kind, 
     BOOL     bool                              True or False
     SAME     object                            this very object
     EQUAL    object                            same type and equal (str, int, bytes: comparing runs no code of a user's)
-    TUPLE    tuple, n, children                exact type and length
+    TUPLE    tuple, n, children                exact type and length; the type may be a named tuple's
     LIST     list, n, children
     DICT     dict, n, (key, child)...          exact type, these keys in this order
+    RECORD   class, n, (name, child)...        exact type; what its attributes hold is held during the call
 
 A hidden input or guard is a source (GLOBAL, CELL, ATTR, ITEM, REF), two operands, and a program; or ABSENT, three operands: a
-dictionary must not have that name. An output is a tree (LEAF, CONST, TUPLE, LIST, DICT) over a table of leaves, LEAF_WORDS each.
+dictionary must not have that name. An output is a tree (LEAF, CONST, TUPLE, LIST, DICT, MADE: what a callable makes of a tuple) over a
+table of leaves, LEAF_WORDS each.
 """
 
 ARRAY, SCALAR, INT, BOOL, SAME, EQUAL, TUPLE, LIST, DICT = range(9)
 GLOBAL, CELL, ATTR, ITEM, REF, ABSENT = range(6)
 LEAF, CONST = 9, 10  # and TUPLE, LIST, DICT
+RECORD, MADE = 11, 12
 OUT_ARRAY, OUT_FLOAT, OUT_INT, OUT_BOOL, OUT_COMPLEX, OUT_NUMPY = range(
     6
 )  # OUT_BOOL: one of two objects, Python's or NumPy's
@@ -104,6 +107,7 @@ entry:
     i64 {TUPLE}, label %tuple
     i64 {LIST}, label %list
     i64 {DICT}, label %dict
+    i64 {RECORD}, label %record
   ]
 
 array:
@@ -281,6 +285,37 @@ dict.next:
   br label %dict.test
 dict.good:
   ret ptr %pc.j
+
+record:
+  br i1 %typed, label %record.typed, label %bad
+record.typed:
+{word("fields", "pc", 2, "i64")}
+  %kept.p = getelementptr i8, ptr %s, i64 16
+  br label %field.test
+field.test:
+  %f = phi i64 [0, %record.typed], [%f1, %field.next]
+  %pc.f = phi ptr [%next3, %record.typed], [%pc.field, %field.next]
+  %fields.left = icmp slt i64 %f, %fields
+  br i1 %fields.left, label %field, label %record.good
+field:
+  %name = load ptr, ptr %pc.f
+  %attr = call ptr @PyObject_GetAttr(ptr %v, ptr %name)
+  %no.attr = icmp eq ptr %attr, null
+  br i1 %no.attr, label %clear, label %field.held
+field.held:
+  %kept = load ptr, ptr %kept.p
+  store ptr %attr, ptr %kept
+  %kept1 = getelementptr ptr, ptr %kept, i64 1
+  store ptr %kept1, ptr %kept.p
+  %pc.f1 = getelementptr i64, ptr %pc.f, i64 1
+  %pc.field = call fastcc ptr @check(ptr %attr, ptr %pc.f1, ptr %s, i1 false)
+  %f1 = add i64 %f, 1
+  %field.bad = icmp eq ptr %pc.field, null
+  br i1 %field.bad, label %bad, label %field.next
+field.next:
+  br label %field.test
+record.good:
+  ret ptr %pc.f
 
 clear:
   call void @PyErr_Clear()

@@ -9,6 +9,7 @@ from .glue import (
     LEAF_FIELDS,
     LEAF_WORDS,
     LIST,
+    MADE,
     OUT_BOOL,
     OUT_COMPLEX,
     OUT_FLOAT,
@@ -136,6 +137,7 @@ replace:
 RESULTS = f"""
 define internal fastcc ptr @build(ptr %pc.p, ptr %t) nounwind {{
 entry:
+  %arg = alloca ptr
   %pc = load ptr, ptr %pc.p
 {word("kind", "pc", 0, "i64")}
 {word("op", "pc", 1)}
@@ -147,6 +149,7 @@ entry:
     i64 {TUPLE}, label %tuple
     i64 {LIST}, label %list
     i64 {DICT}, label %dict
+    i64 {MADE}, label %made
   ]
 
 leaf.one:
@@ -212,6 +215,17 @@ const:
   store ptr %next2, ptr %pc.p
   call void @Py_IncRef(ptr %op)
   ret ptr %op
+
+made:
+  store ptr %next2, ptr %pc.p
+  %parts = call fastcc ptr @build(ptr %pc.p, ptr %t)
+  %no.parts = icmp eq ptr %parts, null
+  br i1 %no.parts, label %none, label %made.of
+made.of:
+  store ptr %parts, ptr %arg
+  %r.made = call ptr @PyObject_Vectorcall(ptr %op, ptr %arg, i64 1, ptr null)
+  call void @Py_DecRef(ptr %parts)
+  ret ptr %r.made
 
 tuple:
   store ptr %next2, ptr %pc.p

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 
-from .spec import ArrayLeaf, Equal, Same, ScalarLeaf, comparable
+from .spec import ArrayLeaf, Equal, Made, Named, Record, Same, ScalarLeaf, comparable
 
 _MISSING = object()
 
@@ -132,6 +132,13 @@ def _match(node, value, ins):
         return value is node.value or (
             type(value) is type(node.value) and type(value) in comparable and value == node.value
         )
+    if isinstance(node, Named | Record):
+        if type(value) is not node.cls:
+            return False
+        if isinstance(node, Named):
+            return len(value) == len(node.items) and all(_match(n, v, ins) for n, v in zip(node.items, value))
+        values = [_fetch("attr", (value, name)) for name in node.fields]
+        return all(_match(n, v, ins) for n, v in zip(node.fields.values(), values))
     if type(value) is not type(node) or len(value) != len(node):
         return False
     if type(node) is dict:
@@ -150,6 +157,8 @@ def _build(node, outs):
         return value[()] if issubclass(node.type, np.generic) else node.type(value.item())
     if isinstance(node, Same):
         return node.value
+    if isinstance(node, Made):
+        return node.maker(tuple(_build(child, outs) for child in node.items))
     if type(node) is dict:
         return {key: _build(child, outs) for key, child in node.items()}
     return type(node)(_build(child, outs) for child in node)

@@ -59,9 +59,34 @@ class Equal:
     value: Any
 
 
+@dataclass(frozen=True)
+class Named:
+    """An argument of exactly this class, which is derived from tuple, with these items."""
+
+    cls: type
+    items: tuple
+
+
+@dataclass(frozen=True)
+class Record:
+    """An argument of exactly this class, with these attributes (getting them must run nobody's code)."""
+
+    cls: type
+    fields: dict
+
+
+@dataclass(frozen=True)
+class Made:
+    """A result: what a callable makes of a tuple. Such a result cannot be written into what `out=` gives."""
+
+    maker: Any
+    items: tuple
+
+
 @dataclass
 class Spec:
-    """What a compiled kernel expects and makes. A node is a leaf, Same, Equal, or a tuple, list or dict of nodes.
+    """What a compiled kernel expects and makes. A node is a leaf, Same, Equal, or a tuple, list or dict of nodes; an argument may be
+    Named or a Record, a result Made.
 
     The kernel's inputs are the leaves of `args`, then of `kwargs`, then of `hidden`, in order; its outputs the leaves of `outputs`.
     A source is ("global", dict, name), ("cell", cell), ("attr", object, name), ("item", container, key) or ("ref", object).
@@ -104,6 +129,8 @@ def result_leaves(node) -> list:
         return []
     if type(node) is dict:
         node = list(node.values())
+    if isinstance(node, Made):
+        node = node.items
     if type(node) is tuple or type(node) is list:
         return [leaf for child in node for leaf in result_leaves(child)]
     raise TypeError(f"no node of a result: {node!r}")

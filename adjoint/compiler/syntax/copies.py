@@ -45,10 +45,10 @@ def rewritten(code, globals_, qualname):
         try:
             known = code, _rewrite(code, globals_, qualname)
         except NoSource as reason:
-            known = code, reason
+            known = code, reason.with_traceback(None)  # its frames hold all that was being captured
         _codes[id(code)] = known
     if isinstance(known[1], NoSource):
-        raise known[1]
+        raise NoSource(*known[1].args)
     return known[1]
 
 
