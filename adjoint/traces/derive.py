@@ -66,11 +66,12 @@ def jvp_graph(graph, active):
 CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.loops
 
 
-COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "max", "min"}
 # names of ops that round nothing: what they make of a product is still one, or its negative, or a part of it
-SAME = COMPARISONS | {
-    "negative", "positive", "absolute", "maximum", "minimum", "where", "sign", "logical_and", "logical_or", "logical_not", "isnan",
-    "reshape", "transpose", "broadcast_to", "astype", "getitem", "flip", "copy", "stop_gradient",
+SAME = {
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "negative", "positive", "absolute", "maximum",
+    "minimum", "where", "sign", "logical_and", "logical_or", "logical_not", "isnan", "reshape", "transpose",
+    "broadcast_to", "astype", "getitem", "flip", "copy", "stop_gradient",
 }  # fmt: skip
 # names of ops whose result lies in memory, whatever is done with it: no addition is joined to them
 APART = {
@@ -101,9 +102,10 @@ def rounding(line, products, loose):
     """
     sums = line.op.name in ("add", "subtract")
     if line.op.name in SAME:
-        if any(id(a) in products for a in line.args):
-            products.add(id(line.out))
-    elif not sums and line.op.name not in APART:
+        product = any(id(a) in products for a in line.args)
+    else:
+        product = not sums and line.op.name not in APART
+    if product:
         products.add(id(line.out))
     if any(id(a) in loose or (sums and id(a) in products) for a in line.args):
         loose.add(id(line.out))
@@ -112,7 +114,7 @@ def rounding(line, products, loose):
 def _compared(lines, backward, residuals):
     """Residuals that are compared, and that might be rounded differently when they are made again.
 
-    The derivative of v.max() asks where v == max(v), which must hold somewhere.
+    The derivative of v.max() asks where v == max(v), which must hold somewhere; and max(v) - v must not be negative.
     """
     compared: set = set()
     for line in (*reversed(backward), *reversed(lines)):

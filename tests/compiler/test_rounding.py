@@ -31,6 +31,17 @@ def test_the_largest_is_there():
         assert [int(n) for n in count(a, b, c)[:3]] == [1, 1, 0]
 
 
+def test_nothing_is_larger_than_the_largest():
+    @ad.jit
+    def root(a, b, c):
+        p = a * b
+        v = p + c
+        m = np.max(v)
+        return np.sum(np.sqrt(m - v)), np.sum(p * m)
+
+    assert all(np.isfinite(root(*values(key))[0]) for key in range(20))
+
+
 def largest(a, b, c):
     p = a * b
     return np.sum(p * np.max(p + c))

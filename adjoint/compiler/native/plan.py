@@ -156,7 +156,8 @@ class Plan:
         """Which loop values go to memory; the others that later loops want are computed again.
 
         `a * b + c` may be rounded once in one loop and twice in another, where a * b has other users too. So what a
-        comparison is made of is not computed again if that might change it: `v == max(v)` must hold somewhere.
+        comparison is made of is not computed again if that might change it: `v == max(v)` must hold somewhere, and
+        `max(v) - v` must not be negative.
         """
         self.stored: set = set()
         again: dict = {}  # what computing a value again costs
@@ -183,10 +184,10 @@ class Plan:
             again[id(v)] = price
 
     def _compared(self):
-        """Comparisons in loops, and what they are made of at so little cost that it might be computed again."""
+        """Comparisons in loops, maxima, and what they are made of at so little cost that it might be computed again."""
         out: set = set()
         for line in reversed(self.graph.lines):
-            if self.space.get(id(line.out)) and (line.op.name in COMPARISONS or id(line.out) in out):
+            if id(line.out) in self.space and (line.op.name in COMPARISONS or id(line.out) in out):
                 out.add(id(line.out))
                 if cost(line.op.name) <= RECOMPUTE:
                     out |= {id(a) for a in line.args}
