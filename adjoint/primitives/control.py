@@ -25,7 +25,7 @@ def cond(test, true, false, *operands):
     """true(*operands) if the test holds, else false(*operands).
 
     test: a boolean scalar. While its value is known, this is Python's `if`; captured or batched it becomes one op. The
-    two branches then must return the same container, shapes and dtypes.
+    two branches then must return the same container, shapes and dtypes, else it raises ShapeError.
 
     >>> import numpy as np, adjoint as ad
     >>> f = lambda x: ad.cond(x > 0, lambda x: x * x, lambda x: -x, x)
@@ -47,7 +47,8 @@ def while_loop(test, body, state):
 
     state: an array, a number or a container of them; test(state) -> boolean scalar; body(state) -> the same container,
     shapes and dtypes. While the test's value is known, this is Python's `while`; captured or batched it becomes one op,
-    differentiable in forward and reverse mode. Under vmap each lane stops when its own test fails.
+    differentiable in forward and reverse mode. Under vmap each lane stops when its own test fails. As an op it raises
+    ShapeError for a body that changes the state's container or shapes.
 
     >>> import numpy as np, adjoint as ad
     >>> double = lambda a: ad.while_loop(lambda b: b < 1000.0, lambda b: b * 2, a)
@@ -72,7 +73,8 @@ def scan(f, init, xs=None, length=None, reverse=False):
     """Carry a state along the leading axis of xs: (final carry, stacked results).
 
     f(carry, x) -> (carry, y), with x one slice of xs (a container of arrays; None with a given length). The carry keeps
-    its container, shapes and dtypes. Eagerly this is a Python loop; captured it is one op.
+    its container, shapes and dtypes. Eagerly this is a Python loop; captured it is one op. reverse: from the last slice to
+    the first. Raises ShapeError for arrays in xs of different lengths, and as an op for a carry that changes its shapes.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.scan(lambda c, x: (c + x, c * x), 0.0, np.array([1.0, 2.0, 3.0]))

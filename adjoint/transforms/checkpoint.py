@@ -32,7 +32,9 @@ def _check_same(f, outs, before):
 def checkpoint(f):
     """f, remembering only its arguments for the backward pass: what it computes inside is computed again there.
 
-    f takes and returns arrays, numbers or containers of them. Values and derivatives are those of f.
+    f takes and returns arrays, numbers or containers of them. Values and derivatives are those of f. Raises MutationError
+    where the second run gives another value, as by an array that has changed or a random draw. In compiled code
+    `jit(f, checkpoint="log")` does the like for the steps of each loop.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.grad(ad.checkpoint(lambda x: np.sin(np.sin(x))))(0.0)

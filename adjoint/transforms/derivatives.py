@@ -15,6 +15,10 @@ __all__ = [
 def graph(f):
     """Capture a function as a Graph: graph(f)(*args) runs f on stand-ins and returns typed lines `v = op(args)`.
 
+    args: arrays, numbers or containers of them, of which only shapes and dtypes are used. The graph prints as text, and
+    `g.run(*leaves)` runs it. Raises ConcreteError where f asks for a value, as `if x > 0` does; `jit(f).graph(*args)` gives the
+    graph of such functions.
+
     >>> import numpy as np, adjoint as ad
     >>> print(ad.graph(lambda x: np.sin(x) * 2)(1.0))  # doctest: +ELLIPSIS
     f(%0: weak float64[]):

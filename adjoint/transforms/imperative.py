@@ -22,7 +22,7 @@ from .calling import check_input, pull_back
 def tensor(data, dtype=None, *, requires_grad=False):
     """A tensor holding a copy of the data: array, number, nested list. Floats give float64, as in NumPy.
 
-    requires_grad=True is `requires_grad_()`, as in PyTorch: gradients add up from None.
+    dtype: as in NumPy. requires_grad=True is `requires_grad_()`, as in PyTorch: gradients add up from None.
 
     >>> import adjoint as ad
     >>> x = ad.tensor([1.0, 2.0]).attach_grad()
@@ -48,7 +48,8 @@ def attach_grad(x, mode="write"):
     """Attach a gradient buffer of zeros to x, and record from now on what is computed from it. Returns x.
 
     mode: "write": each backward that reaches x overwrites `x.grad` in place; "add": it is added to. The buffer is
-    allocated here, once; `x.grad` is that buffer: copy it to keep a value. x must hold floating-point numbers.
+    allocated here, once; `x.grad` is that buffer: copy it to keep a value. Raises DTypeError unless x holds floating-point
+    numbers, UntrackedError for the result of a recorded computation.
     """
     if mode not in ("write", "add"):
         raise ValueError(f"the mode of attach_grad is 'write' or 'add', not {mode!r}")

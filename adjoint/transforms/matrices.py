@@ -21,7 +21,7 @@ def jacobian(f, argnums=0, mode="auto"):
 
     f maps arrays to an array (or a container of them: then the result is that container, of Jacobians in the
     argument's container). mode: "rev" runs backward once for all results, "fwd" forward once for all inputs; "auto"
-    takes the cheaper by the shapes.
+    takes the cheaper by the shapes. f runs once. Raises DTypeError for integer arguments, ValueError for another mode.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]) @ x)(np.ones(2))
@@ -190,6 +190,9 @@ def _from_linear(graph, values, inputs):
 def hessian(f, argnums=0):
     """The matrix of second derivatives of a scalar function: shape of the argument twice. f runs once.
 
+    Of a container it is that container, in each place the container of the blocks. Raises ShapeError for a result that is
+    no scalar, DTypeError for integer arguments.
+
     >>> import numpy as np, adjoint as ad
     >>> ad.hessian(lambda x: x[0] * x[1] ** 2)(np.array([1.0, 2.0]))
     array([[0., 4.],
@@ -201,7 +204,8 @@ def hessian(f, argnums=0):
 def hvp(f, argnums=0):
     """The Hessian of a scalar function times a vector, without the Hessian: hvp(f)(x, v). Costs a few gradients.
 
-    With more arguments: hvp(f, argnums)(*args, v), v like the argument that argnums names.
+    With more arguments: hvp(f, argnums)(*args, v), v like the argument that argnums names; so is the result. Raises
+    ShapeError for a v of another shape, and for a result of f that is no scalar.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.hvp(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))

@@ -39,7 +39,9 @@ def grad(f, argnums=0, has_aux=False):
     argnums: which argument, by position or keyword, or a tuple of them; arguments may be floats, arrays, tensors or
     containers of them. Returns a function with f's arguments; its result has the shape, dtype and container of the
     argument (a tuple of them for a tuple of argnums), with has_aux=True the pair (gradient, aux).
-    Raises DTypeError for integer arguments, ShapeError for a result that is no scalar.
+    Of a complex argument it is dL/dx + i dL/dy, which points uphill; of one that f does not use, zeros. f runs once.
+    Raises DTypeError for integer arguments and complex results, ShapeError for a result that is no scalar, LeakError where
+    f would lose the derivative on the way.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))
@@ -63,7 +65,7 @@ def gradient_of(f, argnums, name, has_aux=False):
 def value_and_grad(f, argnums=0, has_aux=False):
     """The value and the gradient of a function with a scalar result, in one run: (value, gradient).
 
-    As `grad`; with has_aux=True the result is ((value, aux), gradient).
+    As `grad`, with its arguments and errors; with has_aux=True the result is ((value, aux), gradient).
 
     >>> import adjoint as ad
     >>> ad.value_and_grad(lambda x: x * x * x)(2.0)
@@ -167,7 +169,8 @@ def vjp(f, *xs, has_aux=False):
 
     pull(g), with g like y (same container, shapes and kinds), returns a tuple: one cotangent an argument, that is
     g applied from the left to the Jacobian. pull can be kept, called many times, in any order and thread.
-    With has_aux=True f returns (y, aux), and so does vjp: (y, pull, aux).
+    With has_aux=True f returns (y, aux), and so does vjp: (y, pull, aux). f runs once.
+    Raises DTypeError for integer arguments; pull raises ShapeError for a g that is not like y.
 
     >>> import numpy as np, adjoint as ad
     >>> y, pull = ad.vjp(np.sin, np.array([0.0, np.pi]))
@@ -231,7 +234,8 @@ def _fit(what, g, y):
 def jvp(f, xs, ts):
     """The value of f and its directional derivative along ts: (y, t), in one forward pass.
 
-    xs, ts: tuples of arguments and of tangents of the same shapes. y and t have the same container and shapes.
+    xs, ts: tuples of arguments and of tangents of the same containers and shapes. y and t have the same container and shapes.
+    Raises DTypeError for integer arguments, ShapeError for tangents that are not like their arguments.
 
     >>> import adjoint as ad
     >>> ad.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
@@ -291,7 +295,8 @@ def forward(f, picked, tangents):
 def linearize(f, *xs):
     """The value of f and its derivative at xs as a linear function: (y, jvp_fn).
 
-    jvp_fn(*ts) is the directional derivative along ts. f runs once; each call runs the recorded linear part alone.
+    jvp_fn(*ts) is the directional derivative along ts, each like its argument. f runs once; each call runs the recorded
+    linear part alone. Errors as those of `jvp`.
 
     >>> import numpy as np, adjoint as ad
     >>> y, push = ad.linearize(np.sin, np.array([0.0, np.pi]))

@@ -106,7 +106,8 @@ def differentiable(f):
 
     `a = np.zeros(n)` then `a[i] = x`, `np.array([x, y])` and the math module's functions work in it, and in the functions of
     yours that it calls, under every transform; `if`, `while` and `for` work under vmap too. Numbers and plain arrays in give
-    plain results, more slowly than the function itself. `jit` needs no mark.
+    plain results, more slowly than the function itself. `jit` needs no mark. What cannot be staged raises ConcreteError
+    with the way out; a function whose text Python did not keep (the plain prompt, exec) is one such thing.
 
     >>> import math, numpy as np, adjoint as ad
     >>> @ad.differentiable
