@@ -37,18 +37,29 @@ STATIC_INTS = 4  # different values of a Python int argument that are compiled i
 def jit(f=None, *, static_argnums=(), static_argnames=(), checkpoint=None):
     """f compiled to native code, its control flow included; the same values, within rounding.
 
+    The first call with arguments of new dtypes, shapes or containers captures f and compiles it; later ones run the code
+    alone. Arrays, floats and arrays that f reads from outside are inputs. Works on functions, methods and transforms:
+    `jit(grad(f))`, `grad(jit(f))`, `vmap(jit(f))`. Needs llvmlite and SciPy; without them NumPy runs what was captured.
+
     static_argnums, static_argnames: arguments that are compiled in as they are (they must be hashable); a new value compiles
-    anew. Strings, booleans, None, functions and small sets of ints are so of themselves. Works on functions, methods and
-    transforms: `jit(grad(f))`, `grad(jit(f))`, `vmap(jit(f))`. `out=` takes arrays for the results. `f.explain(*args)` tells
-    what was made of it, `f.compile(*args)` compiles ahead of time, `f.lower(*args)` gives the code.
+    anew. Strings, booleans, None, functions and small sets of ints are so of themselves.
 
     checkpoint: "log" makes the backward pass of a loop of T steps keep about 10 log10 T of its states instead of all T, and run
     stretches of it again: each step at most log10 T times more.
+
+    The result has besides: `out=`, arrays of the results' shapes and dtypes that they are written into; `f.explain(*args)`, what
+    was made of it; `f.compile(*args)`, ahead of time; `f.graph(*args)` and `f.lower(*args)`, the graph and the code; `f.clear()`.
+
+    Raises ConcreteError for what cannot be compiled, with your line and the way out; DTypeError for arguments or results that
+    are no numbers; ShapeError for an `out=` that does not fit.
 
     >>> import numpy as np, adjoint as ad
     >>> f = ad.jit(ad.grad(lambda x: np.sum(np.sin(x) * x)))
     >>> f(np.array([0.0, 1.0]))
     array([0.        , 1.38177329])
+    >>> g = np.empty(2)
+    >>> f(np.array([0.0, 0.0]), out=g) is g
+    True
     """
     if f is None:
         return functools.partial(
