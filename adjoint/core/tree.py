@@ -165,8 +165,18 @@ def maker(structure):
         return lambda values: kind(*values)
     if hasattr(kind, "__dataclass_fields__") and not issubclass(kind, dict):
         names = structure.data
+        if kind.__dictoffset__ and not any(
+            name in vars(c) and hasattr(vars(c)[name], "__set__") for c in kind.__mro__ for name in names
+        ):
+            return functools.partial(_with_dict, kind, names)
         return lambda values: _as_dataclass(kind, names, values)
     return None
+
+
+def _with_dict(kind, names, values):
+    x = object.__new__(kind)
+    x.__dict__.update(zip(names, values))
+    return x
 
 
 def _as_dataclass(kind, names, children):

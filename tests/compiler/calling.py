@@ -3,7 +3,7 @@
 import numpy as np
 
 from adjoint.compiler.native import build, call, callback
-from adjoint.compiler.native.spec import ArrayLeaf, ScalarLeaf, Spec
+from adjoint.compiler.native.spec import ArrayLeaf, Named, Record, ScalarLeaf, Spec
 
 
 class Module:
@@ -51,6 +51,10 @@ def copy_function(nodes, outputs=None, **more):
 def leaves_of(node):
     if isinstance(node, ArrayLeaf | ScalarLeaf):
         return [node]
+    if isinstance(node, Named):
+        node = node.items
+    if isinstance(node, Record):
+        node = node.fields
     if isinstance(node, dict):
         node = list(node.values())
     return [x for child in node for x in leaves_of(child)] if isinstance(node, tuple | list) else []

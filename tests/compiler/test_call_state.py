@@ -7,6 +7,8 @@ import threading
 import time
 import tracemalloc
 import weakref
+from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from adjoint.compiler.native import build, call, layout, slowcall
-from adjoint.compiler.native.spec import ArrayLeaf, Equal, Same, ScalarLeaf, Spec
+from adjoint.compiler.native.spec import ArrayLeaf, Equal, Made, Named, Record, Same, ScalarLeaf, Spec
 
 from .calling import (
     MISS,
@@ -561,6 +563,26 @@ class TestThroughCtypes:
         ]:
             assert f(other) is MISS
         assert f({**value, "b": [1.5, (2**70, np.float32(1))]}) is MISS
+
+    def test_records(self):
+        Pair = namedtuple("Pair", "a b")
+        number = ScalarLeaf(float)
+        node = (Named(Pair, (VECTOR, number)), Record(SimpleNamespace, {"u": number, "v": Same("x")}))
+        result = (
+            Made(lambda row: Pair(*row), (VECTOR, number)),
+            Made(lambda row: SimpleNamespace(u=row[0]), (number,)),
+        )
+        f = copy_function([node], result)
+        p, q = f((Pair(X, 1.5), SimpleNamespace(u=2.5, v="x")))
+        assert type(p) is Pair and np.array_equal(p.a, X) and p.b == 1.5 and q == SimpleNamespace(u=2.5)
+        good = SimpleNamespace(u=2.5, v="x")
+        for other in [
+            ((X, 1.5), good),
+            (Pair(X[::2], 1.5), good),
+            (Pair(X, 1.5), SimpleNamespace(u=2.5)),
+            (Pair(X, 1.5), {"u": 2.5}),
+        ]:
+            assert f(other) is MISS
 
     def test_keywords_hidden_inputs_and_guards(self):
         namespace = {"w": 2.0, "g": "fast"}
