@@ -65,7 +65,17 @@ LEAF = Structure("leaf")
 
 
 def flatten(x, is_leaf=None):
-    """(leaves, structure) of a container; an array or number is its own only leaf."""
+    """(leaves, structure) of a container; an array or number is its own only leaf.
+
+    is_leaf(x) -> bool: what shall be a leaf though it is a container.
+
+    >>> import adjoint as ad
+    >>> leaves, structure = ad.tree.flatten({"w": 1.0, "more": [2.0, None]})
+    >>> leaves
+    [1.0, 2.0]
+    >>> ad.tree.unflatten(structure, [3.0, 4.0])
+    {'w': 3.0, 'more': [4.0, None]}
+    """
     if type(x) is np.ndarray or type(x) is float:  # the common case, 1 us quicker
         return [x], LEAF
     leaves: list = []
@@ -110,7 +120,7 @@ def _open(kind, x):
 
 
 def unflatten(structure, leaves):
-    """The container of this structure with these leaves."""
+    """The container of this structure with these leaves, the inverse of `flatten`. ShapeError unless there are as many."""
     if structure is LEAF and len(leaves) == 1:
         return leaves[0]
     rest = iter(leaves)
@@ -187,7 +197,14 @@ def _as_dataclass(kind, names, children):
 
 
 def map(f, x, *others):
-    """f of every leaf, in a container of the same structure."""
+    """f of every leaf, in a container of the same structure; with others, f(leaf, other's leaf, ...).
+
+    Raises ShapeError for containers of different structures.
+
+    >>> import adjoint as ad
+    >>> ad.tree.map(lambda w, g: w - 0.5 * g, {"w": 1.0, "b": 2.0}, {"w": 4.0, "b": 0.0})
+    {'w': -1.0, 'b': 2.0}
+    """
     leaves, structure = flatten(x)
     rows = [leaves, *(match(structure, other) for other in others)]
     return unflatten(structure, [f(*row) for row in zip(*rows, strict=True)])
