@@ -39,7 +39,7 @@ def jit(f=None, *, static_argnums=(), static_argnames=(), checkpoint=None):
 
     The first call with arguments of new dtypes, shapes or containers captures f and compiles it; later ones run the code
     alone. Arrays, floats and arrays that f reads from outside are inputs. Works on functions, methods and transforms:
-    `jit(grad(f))`, `grad(jit(f))`, `vmap(jit(f))`. Needs llvmlite and SciPy; without them NumPy runs what was captured.
+    `jit(grad(f))`, `grad(jit(f))`, `vmap(jit(f))`. Needs llvmlite, without which NumPy runs what was captured.
 
     static_argnums, static_argnames: arguments that are compiled in as they are (they must be hashable); a new value compiles
     anew. Strings, booleans, None, functions and small sets of ints are so of themselves.
