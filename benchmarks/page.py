@@ -108,7 +108,8 @@ def losses(data):
             if line["base"] != JIT:
                 refused.append(f"* {line['title']}: not run by `ad.jit`")
                 continue
-            to = [f"{figure(line[row])} times {_short(row)}" for row in (CPP, FAST) if line.get(row, 0) > 1.05]
+            cpp = [row for row in (CPP, FAST) if line.get(row, 0) > 1.05 and row not in line.get("equals", ())]
+            to = [f"{figure(line[row])} times {_short(row)}" for row in cpp]
             if line.get("peer", 0) > 1 and not line.get("equal"):
                 to.append(f"{figure(line['peer'])} times {line['best peer']}")
             if to:
@@ -143,9 +144,9 @@ def ratios(name):
             if line["base"] != JIT:
                 rows.append((line["title"], "refused by jit", *[""] * 7))
                 continue
-            equal = line.get("equal")
+            equal, equals = line.get("equal"), line.get("equals", ())
             rows.append((
-                line["title"], loss(line.get(CPP)), loss(line.get(FAST)), loss(line.get(f"{FAST}, kernels")),
+                line["title"], loss(line.get(CPP), CPP in equals), loss(line.get(FAST), FAST in equals), loss(line.get(f"{FAST}, kernels")),
                 loss(line.get("peer"), equal), line.get("best peer", "-") + (" (equal)" if equal else ""),
                 figure(line.get("over value")), figure(line.get("compile")), loss(line.get("compile/JAX")),
             ))  # fmt: skip
@@ -183,7 +184,8 @@ def as_written(data):
         for peer in PEERS:
             why = e.get("refused", {}).get(peer)
             cells.append(loss(ours[peer]) if peer in ours else _why(why) if why else "-")
-        rows.append((e["title"], *cells))
+        if set(cells) != {"-"}:
+            rows.append((e["title"], *cells))
     return markdown(("program", *PEERS), rows) if rows else None
 
 
@@ -309,6 +311,7 @@ def dots(summary, path):
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.grid(axis="y", color="#eeeeee")
     axes.tick_params(axis="y", length=0)
+    axes.minorticks_off()
     axes.set_xlabel("our time over theirs; right of the line we are slower")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)

@@ -179,7 +179,7 @@ def summary(bench, title, measured, goals):
     lines = []
     for m in measured:
         times, base = m["times"], m["base"]
-        line = {"title": m["title"], "base": base, "blas": m["program"].blas}
+        line = {"title": m["title"], "base": base, "blas": m["program"].blas, "equals": sorted(m["equal"])}
         for row in (CPP, FAST):
             if row in times:
                 line[row] = paired(times[base], times[row])
