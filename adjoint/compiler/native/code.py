@@ -17,6 +17,7 @@ _TYPES = {
 _BY_DTYPE = {np.dtype(name): kind for name, kind in _TYPES.items()}
 BOOL = np.dtype(bool)
 INT = np.dtype(np.int64)
+INDEX = np.dtype(np.int32)
 DOUBLE = np.dtype(np.float64)
 
 
@@ -168,6 +169,10 @@ class Code:
         yield
         self.jump(after)
         self.label(after)
+
+    def smaller(self, i, n):
+        """The smaller of an i64 value and a number."""
+        return self.emit(f"select i1 {self.emit(f'icmp slt i64 {i}, {n}')}, i64 {i}, i64 {n}")
 
     @contextlib.contextmanager
     def loop(self, start, stop, step=1, down=False):

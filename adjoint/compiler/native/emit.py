@@ -459,6 +459,7 @@ class Emitter:
         own = {id(line.out) for line in group.lines}
         order = self._evaluation(group, own)
         nest = Nest(code, group.space)
+        nest.repeatable = True
         inside = {id(line.out) for line in order}
         sources: dict = {}  # (variable, shape as seen) -> Access or Value
         flags: list = []  # raised by gathers out of bounds

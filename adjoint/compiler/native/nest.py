@@ -9,13 +9,14 @@ import math
 import numpy as np
 
 from . import pieces
-from .code import BOOL, Value, register
+from .code import BOOL, INDEX, Value, register
 from .machine import Machine
 
 WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
 REPEATED = 4  # times that an element is read from which on a copy in the right order pays
 COLUMNS, COLUMN_WORK = 4, 60  # vectors of a row whose column sums stay in registers, and operations of the whole row
+HEAVY = 24  # operations from which on a loop's body stands in the code once: the last vector does elements again
 SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise sum adds up in one lane before it splits
 
 
@@ -104,6 +105,7 @@ class Nest:
         self.shape = [shape[i] for i in self.axes]
         self.accesses: list = []
         self.reductions: list = []
+        self.repeatable = False  # an element may be computed twice: nothing is read that is written here
 
     def access(self, mem, strides, reads=True):
         """An access with one stride for each axis of the full shape. reads: it is only read."""
@@ -282,6 +284,7 @@ class Nest:
             a.pointers = [a.mem.ptr]
             a.splat = None
             a.depth = max((i + 1 for i, s in enumerate(a.strides) if s), default=0)
+        self.repeatable = self.repeatable and work >= HEAVY
         self._level(0, body, unroll)
 
     def fill(self, r, mem):
@@ -387,59 +390,72 @@ class Nest:
         code, n, w = self.code, self.shape[-1], self.width
         step = w * unroll
         main = n // step * step
+        if self.repeatable and unroll == 1 and n > w:
+            main = -(-n // w) * w  # the last vector begins earlier, and does some elements again: the body stands there once
         blocked = [r for r in self.reductions if r.exact and not r.joined and r.flush == self.depth - 1]
 
-        def once(offset, width, mask, u=0):
-            body(Step(self, offset, width, mask, u))
+        def unrolled(i):
+            for u in range(unroll):
+                at = i if u == 0 else i + u * w if type(i) is int else code.emit(f"add nsw i64 {i}, {u * w}")
+                body(self._ending(at, u) if main > n else Step(self, at, w, None, u))
 
         if main:
-            if blocked and main > BLOCK * w:
+            size = BLOCK * w // step * step
+            if blocked and main > size:
                 # in blocks, so that sums stay short
-                size = BLOCK * w // step * step
-                whole = main // size * size
-                with code.loop(0, whole, size) as start:
+                with code.loop(0, main, size) as start:
                     stop = code.emit(f"add nsw i64 {start}, {size}")
-                    with code.loop(start, stop, step) as i:
-                        self._unrolled(once, i, unroll)
+                    with code.loop(start, code.smaller(stop, main) if main % size else stop, step) as i:
+                        unrolled(i)
                     for r in blocked:
                         self._flush(r)
-                if main > whole:
-                    with code.loop(whole, main, step) as i:
-                        self._unrolled(once, i, unroll)
             elif main == step:
-                self._unrolled(once, 0, unroll)
+                unrolled(0)
             else:
                 with code.loop(0, main, step) as i:
-                    self._unrolled(once, i, unroll)
-        at = main
-        if n - at >= w:
-            stop = at + (n - at) // w * w
-            if stop - at == w:
-                once(at, w, None)
+                    unrolled(i)
+        if main >= n:
+            return
+        full = (n - main) // w * w
+        if self.repeatable and n > w:
+            if full and n - main > w:
+                with code.loop(main, -(-n // w) * w, w) as i:
+                    body(self._ending(i, 0))
             else:
-                with code.loop(at, stop, w) as i:
-                    once(i, w, None)
-            at = stop
-        if at < n:
-            once(at, w, n - at)
+                body(self._ending(main, 0))
+            return
+        if full == w:
+            body(Step(self, main, w, None, 0))
+        elif full:
+            with code.loop(main, main + full, w) as i:
+                body(Step(self, i, w, None, 0))
+        if main + full < n:
+            body(Step(self, main + full, w, n - main - full, 0))
 
-    def _unrolled(self, once, i, unroll):
-        for u in range(unroll):
-            once(i if u == 0 else i + u * self.width if type(i) is int else self.code.emit(f"add nsw i64 {i}, {u * self.width}"),
-                 self.width, None, u)  # fmt: skip
+    def _ending(self, i, u):
+        """The vector at i; the one that would reach beyond the end begins earlier, and passes over what has been done."""
+        n, w = self.shape[-1], self.width
+        if type(i) is int:
+            at = min(i, n - w)
+            return Step(self, at, w, None, u, i - at or None)
+        if n % w == 0:
+            return Step(self, i, w, None, u)
+        at = self.code.smaller(i, n - w)
+        return Step(self, at, w, None, u, self.code.emit(f"sub nsw i64 {i}, {at}"))
 
 
 class Step:
     """One vector of the innermost axis: what the body of a nest reads and writes through."""
 
-    __slots__ = ("mask", "nest", "offset", "u", "width")
+    __slots__ = ("mask", "nest", "offset", "skip", "u", "width")
 
-    def __init__(self, nest, offset, width, mask, u):
+    def __init__(self, nest, offset, width, mask, u, skip=None):
         self.nest = nest
         self.offset = offset
         self.width = width
         self.mask = mask
         self.u = u
+        self.skip = skip  # so many lanes were done before: an int, or an i64 value
 
     def pointer(self, a):
         return self.nest.code.at(a.pointers[-1], self.nest.code.times(self.offset, a.strides[-1]))
@@ -491,6 +507,15 @@ class Step:
         """The lanes that stand for elements, where not all do."""
         return Value("<" + ", ".join(f"i1 {'true' if i < self.mask else 'false'}" for i in range(self.width)) + ">", BOOL, self.width)
 
+    def fresh(self):
+        """The lanes that have not been done before."""
+        code, w = self.nest.code, self.width
+        if type(self.skip) is int:
+            return Value("<" + ", ".join(f"i1 {'true' if i >= self.skip else 'false'}" for i in range(w)) + ">", BOOL, w)
+        place = code.vector(np.arange(w), INDEX)
+        first = Value(code.emit(f"trunc i64 {self.skip} to i32"), INDEX, 1)
+        return self.nest.machine.test("icmp sge", place, code.splat(first, w))
+
     def alive(self, test):
         """A test, false in the lanes behind the last element."""
         partly = self.mask is not None and self.mask < self.width
@@ -500,6 +525,8 @@ class Step:
         """Join a vector of values to a reduction."""
         nest = self.nest
         code, machine = nest.code, nest.machine
+        if self.skip is not None:
+            x = machine.select(self.fresh(), x, nest._identity(r))
         if r.joined:
             old = self.load(r.target)
             self.store(r.target, r.join(machine, old, x))
