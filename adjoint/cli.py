@@ -98,7 +98,9 @@ def _all_ops():
     from .core.tensor import complete
 
     complete()
-    for name in ("ops", "scipy.special"):
+    from .scipy import MODULES
+
+    for name in ("ops", *(f"scipy.{module}" for module in MODULES)):
         try:
             importlib.import_module(f"{__package__}.{name}")
         except ImportError:  # SciPy is not installed, or there is no such namespace yet
