@@ -334,6 +334,23 @@ class Drawing(Indices, Control):
             return lambda a, b: np.sqrt(a * a + b * b + 0.1), (i, j), "sqrt of a*a+b*b+0.1"
         return getattr(np, name), (i, j), name
 
+    def largest(self):
+        """What is largest along an axis: it is equal to one of its entries, whatever roundings there were."""
+        i = self.pick(lambda t: t.dtype.kind == "f" and t.size > 0)
+        axis = (
+            None
+            if self.rng.random() < 0.5 or not self.type(i).shape
+            else int(self.rng.integers(len(self.type(i).shape)))
+        )
+        f = getattr(np, str(self.rng.choice(["max", "min"])))
+        if self.rng.random() < 0.5:
+            return (
+                lambda x: np.where(x == f(x, axis=axis, keepdims=axis is not None), x, 0.5),
+                (i,),
+                f"where largest {axis}",
+            )
+        return lambda x: x * f(x, axis=axis, keepdims=axis is not None), (i,), f"times largest {axis}"
+
     # Shapes
 
     def shaped(self):
@@ -458,5 +475,5 @@ class Drawing(Indices, Control):
     }  # fmt: skip
     SMOOTH = {
         "smooth_unary": 5, "smooth_binary": 6, "literal": 2, "where": 1, "shaped": 4, "joined": 1.5, "getitem": 2.5,
-        "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5,
+        "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5, "largest": 1.5,
     }  # fmt: skip
