@@ -17,6 +17,10 @@ TABLE = {
         "its patterns compare with a value that is not known",
         "write it with if, elif and else",
     ),
+    "binding": (
+        "whether the name is bound depends on that value",
+        "bind it in a statement of its own, before",
+    ),
     "generator": (
         "a generator's own control flow is not staged",
         "collect the values in a list, or in an array made before the loop",

@@ -22,7 +22,7 @@ logical_not = nondiff("logical_not", np.logical_not)
 bitwise_and = nondiff("bitwise_and", operator.and_, np.bitwise_and, integers=True)
 bitwise_or = nondiff("bitwise_or", operator.or_, np.bitwise_or, integers=True)
 bitwise_xor = nondiff("bitwise_xor", operator.xor, np.bitwise_xor, integers=True)
-invert = nondiff("invert", np.invert, integers=True)
+invert = nondiff("invert", lambda x: ~x if type(x) is int else np.invert(x), np.invert, integers=True)
 left_shift = nondiff("left_shift", operator.lshift, np.left_shift, integers=True)
 right_shift = nondiff("right_shift", operator.rshift, np.right_shift, integers=True)
 

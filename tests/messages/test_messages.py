@@ -448,3 +448,15 @@ def test_values_of_recorded_tensors():
         assert look(y.detach()) == 5.0
     with complains(AttributeError, "x.detach()", "ad.no_grad()", line=False):
         y.data
+
+
+def test_a_name_bound_behind_what_is_not_known():
+    def f(x):
+        i = 0
+        while x[i] > 1 and (y := x[i]) < 5:
+            i += 1
+            x = x * y
+        return x
+
+    with complains(ad.AdjointError, "a name is bound", "bind it in a statement of its own"):
+        ad.jit(f)(X)

@@ -225,7 +225,9 @@ class Expressions(ast.NodeTransformer):
 
     def visit_BoolOp(self, node):
         if any(map(binds_inside, node.values[1:])):
-            return self.generic_visit(node)
+            *first, last = map(self.visit, node.values)
+            node.values = [*(runtime("decided", v) for v in first), last]
+            return node
         kind = "and_" if type(node.op) is ast.And else "or_"
         return runtime(kind, *self.operands(node.values, self.visit))
 

@@ -125,6 +125,13 @@ def _reversed(x):
     return reversed(x) if s is None else Backwards(s)
 
 
+def _either(t, a, b):
+    """np.where(t, a, b), which of two of Python's numbers is one."""
+    y = np.where(t, a, b)
+    weak = all(getattr(typeof(x), "weak", False) for x in (a, b))
+    return python_number(y, type(typeof(y).dtype.type(0).item())) if weak and is_tensor(y) else y
+
+
 def _extreme(python, better):
     def pick(*args, **kwargs):
         values = list(args[0]) if len(args) == 1 else list(args)
@@ -141,7 +148,7 @@ def _extreme(python, better):
             if type(t) is bool:
                 best, top = (v, k) if t else (best, top)
                 continue
-            best, top = np.where(t, v, best), np.where(t, k, top)
+            best, top = _either(t, v, best), _either(t, k, top)
         return best
 
     return pick
@@ -221,7 +228,7 @@ def _abs(x):
 def _round(x, digits=None):
     if unknown(x):
         y = np.round(x, digits or 0)
-        return y if digits is not None else python_number(y, int)
+        return python_number(y, int if digits is None else float) if digits is None or typeof(x).weak else y
     return round(x) if digits is None else round(x, digits)
 
 

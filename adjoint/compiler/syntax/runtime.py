@@ -127,6 +127,15 @@ class Runtime:
         return f"<runtime of {self.function.__qualname__}>"
 
     @staticmethod
+    def decided(x):
+        """A part of `and` or `or` behind which a name is bound: whether that happens must be known."""
+        if type(truth(x)) is not bool:
+            raise refuse(
+                "binding", "a name is bound in the second part of `and` or `or`, after a value that is not known"
+            )
+        return x
+
+    @staticmethod
     def held(x):
         return lambda: x
 
@@ -499,7 +508,8 @@ def _select(thunks, is_and):
             continue
         more = thunks[i + 1 :]
         if typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
-            return chain((lambda x=x: x, *more), is_and)
+            y = chain((lambda x=x: x, *more), is_and)
+            return python_number(y, bool) if is_tensor(y) and typeof(x).weak else y
         rest = lambda more=more: _select(more, is_and)
         keep = lambda x=x: x
         cells = cells_of(*more)
