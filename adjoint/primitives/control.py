@@ -83,8 +83,9 @@ def scan(f, init, xs=None, length=None, reverse=False):
     leaves, structure = tree.flatten(xs)
     lengths = {shape_of(x)[0] if shape_of(x) else None for x in leaves} | ({length} if length is not None else set())
     if len(lengths) != 1 or None in lengths:
+        found = "the lengths " + ", ".join(sorted(map(str, lengths))) if lengths else "none of these"
         raise ShapeError(
-            f"scan needs xs with one leading axis length, or length=, not {sorted(map(str, lengths))}{where()}"
+            f"scan needs arrays in xs of one length along their leading axis, or length=; given are {found}{where()}"
         )
     n = lengths.pop()
     carry_leaves, carry_structure = tree.flatten(init)
@@ -217,7 +218,9 @@ def _fixed_point(body, leaves, structure, name, state_of, more=None):
 
         graph = capture(run, *map(typeof, leaves), *(more or ()), name="body")
         wanted = [
-            _join(typeof(x), v.type, f"the body of {name} must keep the state's shapes; it turns")
+            _join(
+                typeof(x), v.type, f"the body of {name} must keep the state's shapes; before and after a step they are"
+            )
             for x, v in zip(leaves, graph.outputs, strict=False)
         ]
         if all(v.type == t == typeof(x) for x, v, t in zip(leaves, graph.outputs, wanted, strict=False)):
