@@ -9,7 +9,6 @@ NumPy. There is no stack of traces and no current one: `x.attach_grad(); y.backw
     jvp         (ts, y, *args, **params) -> t                   tangent of y; an absent tangent is None
     vjp         (wants, g, y, *args, **params) -> tuple         one cotangent an argument; None where not wanted
     batch       (size, batched, *args, **params) -> y           batched arguments and result have the batch axis in front
-    lower       (builder, *values, **params) -> value           native code (no compiler reads it yet)
     record      (wants, *args, **params) -> (y, saved)          for ops whose backward pass needs more than args and y:
                                                                 its vjp is then (wants, g, saved, *args, **params)
     dual        (ts, *args, **params) -> (y, t)                 for ops that find value and tangent together
@@ -49,7 +48,6 @@ class Op:
         "eval",
         "jvp",
         "kind",
-        "lower",
         "name",
         "reads",
         "record",
@@ -60,7 +58,7 @@ class Op:
         "vjp",
     )
 
-    def __init__(self, name, eval, *, kind, type=None, jvp=None, vjp=None, batch=None, lower=None, record=None,
+    def __init__(self, name, eval, *, kind, type=None, jvp=None, vjp=None, batch=None, record=None,
                  dual=None, sample=None, effect=False, saves=None, reads=None, register=True):  # fmt: skip
         self.name = name
         self.eval = eval
@@ -69,7 +67,6 @@ class Op:
         self.jvp = jvp
         self.vjp = vjp
         self.batch = batch
-        self.lower = lower
         self.record = record
         self.dual = dual
         self.sample = sample

@@ -25,7 +25,7 @@ from ..core.types import Array, Tuple, typeof
 from ..traces.reverse import binary, unary
 
 
-def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=None, pulls=(None, None), sample=None,
+def elementwise(name, f, *partials, ufunc=None, domain=None, type=None, pulls=(None, None), sample=None,
                 wrap_scalars=False):  # fmt: skip
     """Define an elementwise op; returns the function users call.
 
@@ -59,7 +59,7 @@ def elementwise(name, f, *partials, ufunc=None, lower=None, domain=None, type=No
         return bind(op, *align(batched, args))
 
     op = Op(name, f, kind="elementwise", type=type or _elementwise_type(f), jvp=jvp, vjp=vjp, batch=batch,
-            lower=lower, saves=saves, reads=tuple(r.reads for r in rules),
+            saves=saves, reads=tuple(r.reads for r in rules),
             sample=sample or _elementwise_samples(domain or ((-2.0, 2.0),) * arity))  # fmt: skip
     if arity == 1:
         entry = unary(op, f, rules[0].reads, rules[0].pull(pulls[0]))
@@ -120,7 +120,7 @@ class _Partial:
         return (lambda g, node: g * f(node[3], node[4], node[5])) if two else (lambda g, node: g * f(node[3], node[4]))
 
 
-def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batch=None, type=None, integers=False):
+def nondiff(name, f, ufunc=None, elementwise=True, sample=None, batch=None, type=None, integers=False):
     """Define an op without derivative: comparisons, rounding, indices. Returns the function users call.
 
     integers: it takes whole numbers only (for the laws).
@@ -132,11 +132,11 @@ def nondiff(name, f, ufunc=None, lower=None, elementwise=True, sample=None, batc
         def batch(size, batched, *args, **params):
             return bind(op, *align(batched, args), **params)
 
-    op = Op(name, f, kind="nondiff", type=type, batch=batch, lower=lower, sample=sample)
+    op = Op(name, f, kind="nondiff", type=type, batch=batch, sample=sample)
     return _public(_entry(op, getattr(ufunc or f, "nin", None)), op, ufunc if ufunc is not None else f)
 
 
-def linear(name, f, transpose, *, batch=None, type=None, lower=None, sample=None):
+def linear(name, f, transpose, *, batch=None, type=None, sample=None):
     """Define an op that is linear in all its array arguments together. Returns the op.
 
     f(*args, **params). transpose(g, *types, **params) -> one cotangent (one argument) or a tuple of them.
@@ -151,11 +151,11 @@ def linear(name, f, transpose, *, batch=None, type=None, lower=None, sample=None
         r = transpose(g, *_args, **params)
         return (r,) if len(_args) == 1 and not isinstance(r, tuple) else r
 
-    op = Op(name, f, kind="linear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample)
+    op = Op(name, f, kind="linear", type=type, jvp=jvp, vjp=vjp, batch=batch, sample=sample)
     return op
 
 
-def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=None):
+def bilinear(name, f, left, right, *, batch=None, type=None, sample=None):
     """Define an op of two arguments that is linear in each. Returns the op.
 
     left(g, a, b, **params) is the cotangent of a (it may read the type of a only), right that of b (and the type of b).
@@ -174,11 +174,11 @@ def bilinear(name, f, left, right, *, batch=None, type=None, lower=None, sample=
         return (left(g, a, b, **params) if wants[0] else None, right(g, a, b, **params) if wants[1] else None)
 
     reads = ((False, False, True), (False, True, False))
-    op = Op(name, f, kind="bilinear", type=type, jvp=jvp, vjp=vjp, batch=batch, lower=lower, sample=sample, reads=reads)
+    op = Op(name, f, kind="bilinear", type=type, jvp=jvp, vjp=vjp, batch=batch, sample=sample, reads=reads)
     return op
 
 
-def general(name, f, jvp, vjp, *, batch=None, type=None, lower=None, sample=None, record=None, dual=None):
+def general(name, f, jvp, vjp, *, batch=None, type=None, sample=None, record=None, dual=None):
     """Define an op by its full rules; see `core.op` for their signatures. Returns the op."""
     return Op(
         name,
@@ -188,7 +188,6 @@ def general(name, f, jvp, vjp, *, batch=None, type=None, lower=None, sample=None
         jvp=jvp,
         vjp=vjp,
         batch=batch,
-        lower=lower,
         sample=sample,
         record=record,
         dual=dual,
