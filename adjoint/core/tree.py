@@ -30,10 +30,6 @@ def register(cls, flatten, unflatten):
     return cls
 
 
-def is_registered(cls):
-    return cls in _REGISTERED
-
-
 class Structure:
     """The shape of a container without its leaves: a node with children, a leaf, or a constant."""
 
