@@ -11,7 +11,7 @@ from adjoint.traces.capture import Capture, capture
 from tests.laws import harness
 from tests.laws.harness import Case, obeys
 
-RULES = ("eval", "type", "jvp", "vjp", "batch", "record", "dual", "sample", "effect", "kind", "lower")
+RULES = ("eval", "type", "jvp", "vjp", "batch", "record", "dual", "sample", "effect", "kind")
 
 
 def copy(op, **changes):
