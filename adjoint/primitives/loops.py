@@ -12,6 +12,7 @@ Stacks that its forward run left, so that the set is closed: second order needs 
 
 import numpy as np
 
+from ..core.errors import ShapeError, where
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tuples import Parts, items, pack, spread
@@ -243,6 +244,14 @@ def _split(args, cond, n):
     return args[:n], args[n : n + c], args[n + c :]
 
 
+def _keeps_state(body, n):
+    """Raise unless a step gives the state in the shapes and dtypes that it takes: compiled code has room for no others."""
+    for v, w in zip(body.inputs[:n], body.outputs, strict=False):
+        a, b = v.type, w.type
+        if type(a) is Array and (type(b) is not Array or (a.shape, a.dtype) != (b.shape, b.dtype)):
+            raise ShapeError(f"a step of the loop {body.name} makes {b} of its state {a}{where()}")
+
+
 def _while_eval(*args, cond, body, n):
     state, cond_constants, constants = _split(args, cond, n)
     stacks: list = [[] for _ in body.outputs[n:]]
@@ -255,6 +264,7 @@ def _while_eval(*args, cond, body, n):
 
 
 def _while_type(*types, cond, body, n):
+    _keeps_state(body, n)
     return Tuple([v.type for v in body.outputs[:n]] + [Stack(v.type) for v in body.outputs[n:]])
 
 
@@ -389,11 +399,17 @@ def _reverse_scan(
         return [*g_in, *(a + c for a, c in zip(acc, g_c, strict=True)), *g_x]
 
     used = [constants[i - n - m] for i in in_constants]
+    # what each residual is in the body: a Python number there, such as a counter, leaves float32 as it is here too
+    at = len(gs) + len(g_ys)
+    read = [
+        v.type for v in backward.inputs[at : at + len(in_steps)] + backward.inputs[at + len(in_steps) + len(used) :]
+    ]
+    read += [None] * (len(residuals) - len(read))
     types = [
         *map(_strong_type, gs),
         *map(_strong_type, accumulators),
         *map(_element, g_ys),
-        *map(_element, residuals),
+        *(t if _is_weak(t) else _element(x) for x, t in zip(residuals, read, strict=True)),
         *map(typeof, used),
     ]
     graph = capture(step, *types, name="backward_body")
@@ -524,6 +540,7 @@ def _stacked(t, length):
 
 
 def _scan_type(*types, body, n, m, reverse, length):
+    _keeps_state(body, n)
     outs = [v.type for v in body.outputs]
     return Tuple(outs[:n] + [Stack(t) if length is None else _stacked(t, length) for t in outs[n:]])
 
@@ -637,7 +654,9 @@ def _scan_batch(size, batched, *args, body, n, m, reverse, length):
     )
     arrays = length is not None
     xs = [np.moveaxis(x, 1, 0) if b and type(typeof(x)) is Array else x for x, b in zip(xs, x_flags, strict=True)]
-    rest = (*map(_element, xs), *map(typeof, constants))
+    own = [v.type for v in body.inputs[n : n + m]]
+    each = (t if _is_weak(t) and not b else _element(x) for x, b, t in zip(xs, x_flags, own, strict=True))
+    rest = (*each, *map(typeof, constants))
 
     def types_of(carried):
         return (*(lift(v.type, size) if b else v.type for v, b in zip(body.inputs, carried, strict=False)), *rest)

@@ -5,6 +5,7 @@ They come from running the graph under the traces there are, inside a Capture: n
 
 import numpy as np
 
+from ..core.op import OPS, bind
 from ..core.tensor import is_tensor, make
 from ..core.tuples import spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
@@ -270,13 +271,20 @@ def batch_graph(graph, size, batched, all_out=False, types=None):
             trace.close()
             mine = [is_tensor(y) and y.trace is trace for y in outs]
             flags[:] = [m or all_out for m in mine]
-            return [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
+            given = [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
+            return [_in_dtype(v.type, y) for v, y in zip(graph.outputs, given, strict=True)]
 
         if types is None:
             types = [lift(v.type, size) if b else v.type for v, b in zip(graph.inputs, batched, strict=True)]
         derived = capture(run, *types, name=f"batch_{graph.name}")
         graph.cache[key] = derived, tuple(flags)
     return graph.cache[key]
+
+
+def _in_dtype(t, y):
+    """A batch of values of type t, in its dtype: a Python number is an array in a batch, which does not give way to float32."""
+    wrong = type(t) is Array and not t.weak and typeof(y).dtype != t.dtype
+    return bind(OPS["astype"], y, dtype=t.dtype) if wrong else y
 
 
 def lift(t, size):
