@@ -1,5 +1,7 @@
 """Statistics: cov, corrcoef, quantiles without NaN, histograms and bincount (differentiable in their weights)."""
 
+import math
+
 import numpy as np
 
 from ..core.op import is_plain
@@ -80,7 +82,8 @@ def _counted_lines(a, axis):
     rank = len(shape_of(a))
     axes = _axes(axis, rank)
     a = np.moveaxis(a, axes, range(-len(axes), 0))
-    lines = np.sort(np.reshape(a, (*shape_of(a)[: rank - len(axes)], -1)), axis=-1)
+    lead, line = shape_of(a)[: rank - len(axes)], shape_of(a)[rank - len(axes) :]
+    lines = np.sort(np.reshape(a, (*lead, math.prod(line))), axis=-1)
     n = np.sum(np.isfinite(lines) | np.isinf(lines), axis=-1)
     return lines, n, axes, rank
 

@@ -4,6 +4,8 @@ Sorting is taking: the values at the places that argsort finds, so its derivativ
 Places themselves have no derivative. Of tied values each keeps its own place (a stable order).
 """
 
+import math
+
 import numpy as np
 
 from ..core.errors import MissingRuleError, MutationError
@@ -208,7 +210,8 @@ def _sorted_lines(a, axis):
     axes = axes_from_end(axis, rank)
     a = np.moveaxis(a, axes, range(-len(axes), 0))
     s = shape_of(a)
-    lines = sort(np.reshape(a, (*s[: rank - len(axes)], -1)))
+    lead = s[: rank - len(axes)]
+    lines = sort(np.reshape(a, (*lead, math.prod(s[len(lead) :]))))  # not -1, which is no length where there is no line
     if typeof(lines).dtype.kind in "fc":
         lines = np.where(np.isnan(lines[..., -1:]), np.nan, lines)  # NaN sorts last
     return lines, axes, rank

@@ -372,3 +372,11 @@ def test_single_singular_values_and_vectors_are_nan():
     is_nan(ad.grad(lambda a: np.linalg.svd(a)[0][0, 0] ** 2)(2 * rotation(3)))
     # the further columns of full u are any basis of what is left
     is_nan(ad.grad(lambda a: np.linalg.svd(a)[0][0, 2] ** 2)(rng.normal(size=(4, 2))))
+
+
+@pytest.mark.parametrize("f", [np.median, np.nanmedian])
+def test_medians_of_no_lines(f):
+    x = np.zeros((3, 0))
+    y, pull = ad.vjp(lambda x: f(x, axis=0), x)
+    assert y.shape == (0,)
+    assert pull(np.zeros(0))[0].shape == (3, 0)
