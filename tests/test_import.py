@@ -37,6 +37,8 @@ def test_what_import_loads():
         "from adjoint import cond, while_loop, scan, check_grads, checkpoint; assert ad.cond is cond",
         "from adjoint.numpy import *; assert interp is ad.numpy.interp and cov is not np.cov",
         "assert {'cov', 'geomspace', 'fft', 'linalg', 'special'} <= set(dir(ad.numpy)); assert ad.numpy.cov is not np.cov",
+        "ad.numpy.linalg; assert ad.numpy.cov is not np.cov and 'cov' in vars(ad.numpy)",
+        "ad.grad(lambda x: np.linalg.det(x))(np.eye(2)); assert ad.numpy.cov is not np.cov",
         "from adjoint.numpy import linalg, fft; assert linalg.inv is not np.linalg.inv and fft.fft is not np.fft.fft",
     ],
 )

@@ -62,6 +62,8 @@ _LATE = ("create", "interpolate", "polynomials", "selection", "statistics", "ufu
 def _load():
     for name in _LATE:
         importlib.import_module(f"{__name__}.{name}")
+    for name, f in ours(_np).items():  # here, as it may be something else that asks first
+        globals().setdefault(name, f)
 
 
 LATE.append(_load)
@@ -77,8 +79,6 @@ def __getattr__(name):
         return importlib.import_module(f"{__name__}.{name}")
     if LATE:
         complete()
-        for late, f in ours(_np).items():
-            globals().setdefault(late, f)
         if name in globals():
             return globals()[name]
     try:
