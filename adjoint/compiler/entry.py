@@ -95,8 +95,8 @@ class Entry:
     def _into(self, leaves, out, call):
         """Write the results into the caller's arrays."""
         buffers = tree.match(self.structure, out, "container of out=")
+        buffers = [b.value if is_tensor(b) and b.trace is None else b for b in buffers]
         for b, v in zip(buffers, self.graph.outputs):
-            b = b.value if is_tensor(b) and b.trace is None else b
             if type(b) is not np.ndarray or b.dtype != v.type.dtype or b.shape != v.type.shape:
                 raise ShapeError(
                     f"{self.f!r}: out= needs an array of {v.type.dtype}{list(v.type.shape)}, not "
@@ -104,16 +104,15 @@ class Entry:
                 )
             if not b.flags.writeable:
                 raise ShapeError(f"{self.f!r}: the array given as out= is read-only{where()}")
-        given = [b.value if is_tensor(b) else b for b in buffers]
-        for i, b in enumerate(given):
-            if any(np.shares_memory(b, other) for other in given[:i]):
+        for i, b in enumerate(buffers):
+            if any(np.shares_memory(b, other) for other in buffers[:i]):
                 raise ShapeError(
                     f"{self.f!r}: two arrays given as out= share memory{where()}; each result needs one of its own"
                 )
         ys = self.program(*leaves)
         ys = [np.array(y) for y in ys] if len(ys) > 1 else ys
         for b, y in zip(buffers, ys):
-            (b.value if is_tensor(b) else b)[...] = y
+            b[...] = y
         return out
 
     # The builtin

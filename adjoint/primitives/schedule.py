@@ -75,15 +75,14 @@ def scan_graph(body, n, m, reverse, length, types):
 
         if last is None:
             state, ys = stretches(state)
-        elif reverse:
+            return [*state, *ys]
+        if reverse:
             state, tail = remainder(state)
             state, head = stretches(state)
-            ys = [np.concatenate([a, b]) for a, b in zip(head, tail, strict=True)]
         else:
             state, head = stretches(state)
             state, tail = remainder(state)
-            ys = [np.concatenate([a, b]) for a, b in zip(head, tail, strict=True)]
-        return [*state, *ys]
+        return [*state, *(np.concatenate([a, b]) for a, b in zip(head, tail, strict=True))]
 
     return capture(run, *types, name=body.name)
 

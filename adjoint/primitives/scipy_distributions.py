@@ -175,14 +175,6 @@ def _binomial_by_p(k, n, p):
     return -_beta_density(n - k, k + 1, 1 - p)
 
 
-_row("bdtrik", lambda k, _y, n, p: 1 / _binomial_by_k(k, n, p),
-     lambda k, _y, n, p: -_binomial_by_n(k, n, p) / _binomial_by_k(k, n, p),
-     lambda k, _y, n, p: -_binomial_by_p(k, n, p) / _binomial_by_k(k, n, p), at=((0.4, 0.7), (6, 9), (0.3, 0.6)))  # fmt: skip
-_row("bdtrin", lambda n, k, _y, p: -_binomial_by_k(k, n, p) / _binomial_by_n(k, n, p),
-     lambda n, k, _y, p: 1 / _binomial_by_n(k, n, p), lambda n, k, _y, p: -_binomial_by_p(k, n, p) / _binomial_by_n(k, n, p),
-     at=((2, 4), (0.3, 0.7), (0.3, 0.6)))  # fmt: skip
-
-
 def _waiting_by_k(k, n, p):
     return betainc_shape(n, k + 1, p, 0, 1)
 
@@ -195,12 +187,16 @@ def _waiting_by_p(k, n, p):
     return _beta_density(n, k + 1, p)
 
 
-_row("nbdtrik", lambda k, _y, n, p: 1 / _waiting_by_k(k, n, p),
-     lambda k, _y, n, p: -_waiting_by_n(k, n, p) / _waiting_by_k(k, n, p),
-     lambda k, _y, n, p: -_waiting_by_p(k, n, p) / _waiting_by_k(k, n, p), at=((0.4, 0.7), (3, 5), (0.3, 0.5)))  # fmt: skip
-_row("nbdtrin", lambda n, k, _y, p: -_waiting_by_k(k, n, p) / _waiting_by_n(k, n, p),
-     lambda n, k, _y, p: 1 / _waiting_by_n(k, n, p), lambda n, k, _y, p: -_waiting_by_p(k, n, p) / _waiting_by_n(k, n, p),
-     at=((2, 4), (0.3, 0.7), (0.3, 0.6)))  # fmt: skip
+def _inverses(name, by_k, by_n, by_p, n, p):
+    """The inverses in k and in n of a probability with these derivatives."""
+    _row(name + "k", lambda k, _y, n, p: 1 / by_k(k, n, p), lambda k, _y, n, p: -by_n(k, n, p) / by_k(k, n, p),
+         lambda k, _y, n, p: -by_p(k, n, p) / by_k(k, n, p), at=((0.4, 0.7), n, p))  # fmt: skip
+    _row(name + "n", lambda n, k, _y, p: -by_k(k, n, p) / by_n(k, n, p), lambda n, k, _y, p: 1 / by_n(k, n, p),
+         lambda n, k, _y, p: -by_p(k, n, p) / by_n(k, n, p), at=((2, 4), (0.3, 0.7), (0.3, 0.6)))  # fmt: skip
+
+
+_inverses("bdtri", _binomial_by_k, _binomial_by_n, _binomial_by_p, (6, 9), (0.3, 0.6))
+_inverses("nbdtri", _waiting_by_k, _waiting_by_n, _waiting_by_p, (3, 5), (0.3, 0.5))
 _row("pdtrik", lambda k, _p, m: -1 / gammainc_shape(k + 1, m, 1), lambda k, _p, m: -_gamma_density(k + 1, m) / gammainc_shape(k + 1, m, 1),
      at=((0.4, 0.7), (2, 4)))  # fmt: skip
 

@@ -517,9 +517,13 @@ def astype(x, dtype, /, *, copy=True, device=None):
     return bind(_astype, x, dtype=dtype)
 
 
-def python_number(x, kind):
-    """float(x), int(x) or bool(x) of a tensor of one number, as a tensor that is as weak as Python's number is."""
+def python_number(x, kind=None):
+    """float(x), int(x) or bool(x) of a tensor of one number, as a tensor that is as weak as Python's number is.
+
+    kind: float, int, bool or complex; None: that of its dtype, as `item` gives.
+    """
     x = np.reshape(x, ()) if shape_of(x) else x
+    kind = type(typeof(x).dtype.type(0).item()) if kind is None else kind
     t = Array((), np.dtype(kind), True)
     return x if typeof(x) == t else bind(_astype, x, dtype=t.dtype, weak=True)
 

@@ -332,9 +332,10 @@ class Code:
         return self.value(f"shufflevector {a}, {b}, <{n + m} x i32> <{mask}>", a.dtype, n + m)
 
 
-def lanes(width, count):
-    """The mask with the first `count` of `width` lanes on."""
-    return f"<{width} x i1> <" + ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(width)) + ">"
+def lanes(width, end, first=0):
+    """The mask with the lanes from `first` to before `end` on."""
+    on = ", ".join(f"i1 {'true' if first <= i < end else 'false'}" for i in range(width))
+    return Value(f"<{on}>", BOOL, width)
 
 
 def mangled(kind):

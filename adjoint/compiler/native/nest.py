@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from . import pieces
-from .code import BOOL, INDEX, Value, register
+from .code import INDEX, Value, lanes, register
 from .machine import Machine
 
 WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
@@ -51,7 +51,6 @@ class Reduction:
         self.accumulators: list = []
         self.total = None
         self.exact = False  # a sum with an exact pair
-        self.lanes = False  # the innermost axis is kept: each lane has its own result
         self.joined = False  # in memory, at each step
 
     def identity(self):
@@ -105,6 +104,7 @@ class Nest:
         self.shape = [shape[i] for i in self.axes]
         self.accesses: list = []
         self.reductions: list = []
+        self.columns = False  # the reductions keep the innermost axis, which is short: each lane has its own results, in registers
         self.repeatable = False  # an element may be computed twice: nothing is read that is written here
 
     def access(self, mem, strides, reads=True):
@@ -164,8 +164,7 @@ class Nest:
             return
         places = range(len(axes))
         self._permute([i for i in places[:-1] if not axes[i]] + [i for i in places if axes[i]] + [places[-1]])
-        for r in self.reductions:
-            r.lanes = True
+        self.columns = True
 
     @staticmethod
     def _width(n, itemsize):
@@ -249,11 +248,11 @@ class Nest:
         filled = []  # memory that reductions are joined in
         for r in self.reductions:
             # the trailing reduced axes are summed in registers; beyond them results are joined in memory
-            r.level = self.depth - r.lanes
+            r.level = self.depth - self.columns
             while r.level and r.axes[r.level - 1]:
                 r.level -= 1
             r.whole = not any(r.axes[: r.level])
-            r.joined = r.level == self.depth - r.lanes
+            r.joined = r.level == self.depth - self.columns
             if not r.whole or r.joined:
                 filled.append(r)
         if how is None:
@@ -271,10 +270,10 @@ class Nest:
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
         for r in self.reductions:
             if not r.joined:
-                short = r.lanes or math.prod(self.shape[r.level :]) <= SHORT * width
+                short = self.columns or math.prod(self.shape[r.level :]) <= SHORT * width
                 r.exact = r.kind == "add" and r.dtype.kind == "f" and not short
                 kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
-                r.accumulators = [code.alloca(kind) for _ in range(-(-n // width) if r.lanes else unroll)]
+                r.accumulators = [code.alloca(kind) for _ in range(-(-n // width) if self.columns else unroll)]
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
                 # an accumulator is flushed when it has joined about BLOCK vectors
                 r.flush = self.depth - 1
@@ -345,7 +344,7 @@ class Nest:
     def _finish(self, r):
         """Reduce the lanes to one number and store it, or join it to what is there."""
         code, machine = self.code, self.machine
-        if r.lanes:
+        if self.columns:
             for step, acc in zip(self._steps(), r.accumulators):
                 x = code.load_register(acc, r.dtype, self.width)
                 step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))
@@ -383,7 +382,7 @@ class Nest:
         return [Step(self, u * w, w, n - u * w if n < (u + 1) * w else None, u) for u in range(-(-n // w))]
 
     def _inner(self, body, unroll):
-        if any(r.lanes for r in self.reductions):
+        if self.columns:
             for step in self._steps():
                 body(step)
             return
@@ -503,15 +502,11 @@ class Step:
         parts += [parts[-1]] * (self.width - count)
         return code.join(parts)
 
-    def lanes(self):
-        """The lanes that stand for elements, where not all do."""
-        return Value("<" + ", ".join(f"i1 {'true' if i < self.mask else 'false'}" for i in range(self.width)) + ">", BOOL, self.width)
-
     def fresh(self):
         """The lanes that have not been done before."""
         code, w = self.nest.code, self.width
         if type(self.skip) is int:
-            return Value("<" + ", ".join(f"i1 {'true' if i >= self.skip else 'false'}" for i in range(w)) + ">", BOOL, w)
+            return lanes(w, w, self.skip)
         place = code.vector(np.arange(w), INDEX)
         first = Value(code.emit(f"trunc i64 {self.skip} to i32"), INDEX, 1)
         return self.nest.machine.test("icmp sge", place, code.splat(first, w))
@@ -519,7 +514,7 @@ class Step:
     def alive(self, test):
         """A test, false in the lanes behind the last element."""
         partly = self.mask is not None and self.mask < self.width
-        return self.nest.machine._and(test, self.lanes()) if partly else test
+        return self.nest.machine._and(test, lanes(self.width, self.mask)) if partly else test
 
     def reduce(self, r, x):
         """Join a vector of values to a reduction."""
@@ -531,7 +526,7 @@ class Step:
             old = self.load(r.target)
             self.store(r.target, r.join(machine, old, x))
             return
-        if self.mask is not None and self.mask < self.width and not r.lanes:
-            x = machine.select(self.lanes(), x, nest._identity(r))
+        if self.mask is not None and self.mask < self.width and not nest.columns:
+            x = machine.select(lanes(self.width, self.mask), x, nest._identity(r))
         acc = r.accumulators[self.u]
         code.store_register(r.join(machine, code.load_register(acc, r.dtype, self.width), x), acc)

@@ -157,7 +157,7 @@ class Plan:
     def _cut(self):
         """Which of the loops over a space, at its level, a line is in: one after the other, each of at most LONGEST lines.
 
-        What LLVM takes grows faster than the body of a loop: 4,400 lines took 8 s in one loop, a quarter of that in eleven.
+        What LLVM takes grows faster than the body of a loop: 4,400 lines in eleven loops take 0.7 to 0.9 of the time in one.
         """
         self.turn: dict = {}
         counts: dict = {}

@@ -23,6 +23,21 @@ _HELPERS, _BUSY, _WANTED, _INSIDE, _PIECE, _CONTEXT, _COUNT, _NEXT = range(384, 
 _BYTES = 512
 # helpers: how many threads may help. busy: a call uses the pool. wanted: helpers that may still join it. inside: those in it.
 
+# the end of a function: its caller does all pieces, one after the other
+_IN_TURN = """alone:
+  br label %head
+head:
+  %i = phi i64 [ 0, %alone ], [ %i1, %body ]
+  %more = icmp slt i64 %i, %n
+  br i1 %more, label %body, label %end
+body:
+  call void %piece(ptr %context, i64 %i)
+  %i1 = add i64 %i, 1
+  br label %head
+end:
+  ret void
+"""
+
 _TEXT = f"""
 declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
@@ -98,19 +113,7 @@ leave:
   store atomic i64 0, ptr %busy.p seq_cst, align 8
   ret void
 
-alone:
-  br label %head
-head:
-  %i = phi i64 [ 0, %alone ], [ %i1, %body ]
-  %more = icmp slt i64 %i, %n
-  br i1 %more, label %body, label %end
-body:
-  call void %piece(ptr %context, i64 %i)
-  %i1 = add i64 %i, 1
-  br label %head
-end:
-  ret void
-}}
+{_IN_TURN}}}
 
 define void @help(ptr %pool) {{
 entry:
@@ -149,21 +152,10 @@ enter:
   br label %look
 }}
 """
-_ALONE = """
-define void @ad.parallel(ptr %piece, ptr %context, i64 %n) {
-entry:
-  br label %head
-head:
-  %i = phi i64 [ 0, %entry ], [ %i1, %body ]
-  %more = icmp slt i64 %i, %n
-  br i1 %more, label %body, label %end
-body:
-  call void %piece(ptr %context, i64 %i)
-  %i1 = add i64 %i, 1
-  br label %head
-end:
-  ret void
-}
+_ALONE = f"""
+define void @ad.parallel(ptr %piece, ptr %context, i64 %n) {{
+  br label %alone
+{_IN_TURN}}}
 """
 
 

@@ -180,6 +180,18 @@ def searchsorted(emitter, line):
     return y
 
 
+# the end of a sort: its places are %b, and wanted in %places
+_FINISH = """finish:
+  %home = icmp eq ptr %b, %places
+  br i1 %home, label %done, label %fetch
+fetch:
+  %all = shl i64 %n, 3
+  call void @llvm.memcpy.p0.p0.i64(ptr %places, ptr %b, i64 %all, i1 false)
+  br label %done
+done:
+  ret void
+"""
+
 # Sorts n keys and puts their places beside them; two spare memories of the same size.
 _MERGE = f"""define internal void @ad.sort.merge(ptr %keys, ptr %places, ptr %keys2, ptr %places2, i64 %n) noinline {{
 entry:
@@ -309,16 +321,7 @@ pass.end:
   %size2 = shl i64 %size, 1
   br label %merging
 
-finish:
-  %home = icmp eq ptr %b, %places
-  br i1 %home, label %done, label %fetch
-fetch:
-  %all = shl i64 %n, 3
-  call void @llvm.memcpy.p0.p0.i64(ptr %places, ptr %b, i64 %all, i1 false)
-  br label %done
-done:
-  ret void
-}}"""
+{_FINISH}}}"""
 
 
 def _count_bytes():
@@ -411,13 +414,4 @@ next:
   %byte1 = add nsw i64 %byte, 1
   br label %bytes
 
-finish:
-  %home = icmp eq ptr %b, %places
-  br i1 %home, label %done, label %fetch
-fetch:
-  %all = shl i64 %n, 3
-  call void @llvm.memcpy.p0.p0.i64(ptr %places, ptr %b, i64 %all, i1 false)
-  br label %done
-done:
-  ret void
-}}"""
+{_FINISH}}}"""

@@ -107,6 +107,12 @@ class Beyond(Exception):
     """More than is looked at."""
 
 
+def _letter(v, along=False):
+    """The polynomial of one letter, which is (along) the same all along a row."""
+    row, entry = ({(v, 1)}, ()) if along else ((), {(v, 1)})
+    return {(frozenset(row), frozenset(entry)): Fraction(1)}
+
+
 class Row:
     """Polynomials in the entries of rows of x. A polynomial: {monomial: coefficient}; a monomial: (factors that are the same
     all along a row, factors that are not), each a frozenset of (letter, power)."""
@@ -136,16 +142,14 @@ class Row:
         c = constant(self.b, v)
         if c is not None:
             return _number(c)
-        if v is self.s:
-            return {(frozenset({(v, 1)}), frozenset()): Fraction(1)}
-        line = self.b.defs.get(v)
+        line = self.b.defs.get(v) if v is not self.s else None
         if line is not None and line.op is SUM and line.params["axes"] == self.axes and line.args[0].type.shape == self.shape:
             return self.added_up(self.of_entry(line.args[0], depth + 1))
         if line is not None and all(self.one_a_row(a) for a in line.args):
             found = self.composed(line, self.of_row, depth)
             if found is not None:
                 return found
-        return {(frozenset({(v, 1)}), frozenset()): Fraction(1)}
+        return _letter(v, along=True)
 
     def of_entry(self, v, depth):
         """The polynomial of a value that each entry has one of."""
@@ -156,7 +160,7 @@ class Row:
             found = self.composed(line, self.of_entry, depth)
             if found is not None:
                 return found
-        return {(frozenset(), frozenset({(v, 1)})): Fraction(1)}
+        return _letter(v)
 
     def one_a_row(self, v, along=False):
         """Whether a value is the same all along a row; along: as it is broadcast against x."""

@@ -229,6 +229,7 @@ def reached(values, containers=None):
     """The tensors in values, through containers, objects and closures; containers: a list that gets what can be changed."""
     seen: set = set()
     found: list = []
+    containers = [] if containers is None else containers
     todo = [(v, 0) for v in values]
     while todo:
         x, depth = todo.pop()
@@ -241,13 +242,11 @@ def reached(values, containers=None):
         if kind in _ATOMS or depth > 6 or id(x) in seen:
             continue
         seen.add(id(x))
-        if isinstance(x, (list, set, deque)) and containers is not None:
+        if isinstance(x, (list, set, deque, dict)):
             containers.append(x)
         if isinstance(x, (list, tuple, set, frozenset, deque)):
             todo += [(e, depth + 1) for e in x]
         elif isinstance(x, dict):
-            if containers is not None:
-                containers.append(x)
             todo += [(e, depth + 1) for e in x.values()]
         elif kind is types.FunctionType:
             todo += [(c.cell_contents, depth + 2) for c in x.__closure__ or () if _filled(c)]
@@ -258,8 +257,7 @@ def reached(values, containers=None):
         elif isinstance(x, (type, types.ModuleType)) or kind.__module__.startswith(_OURS):
             continue
         elif (held := _attributes(x)) is not None:
-            if containers is not None:
-                containers.append(x)
+            containers.append(x)
             todo += [(e, depth + 1) for e in held.values()]
     return found
 

@@ -9,7 +9,6 @@ from ...core import tensor as _tensor
 from ...core import tree
 from ...core.errors import ConcreteError
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
-from ...core.types import typeof
 from ...primitives.shape import python_number
 from ..fence import refuse
 from . import baked
@@ -273,14 +272,9 @@ def _item(f):
             return f(*args)
         if args:
             x = x[args[0] if len(args) == 1 else args] if x.ndim > 1 or len(args) > 1 else np.reshape(x, -1)[args[0]]
-        return _pythons(x)
+        return python_number(x)
 
     return item
-
-
-def _pythons(x):
-    """A tensor of one number as a number of Python's."""
-    return python_number(x, type(typeof(x).dtype.type(0).item()))
 
 
 def _safe(x):
@@ -294,7 +288,7 @@ def _tolist(f):
         return f
 
     def lists(y):
-        return [lists(e) for e in y] if y.ndim else _pythons(y)
+        return [lists(e) for e in y] if y.ndim else python_number(y)
 
     return lambda: lists(x)
 

@@ -129,7 +129,7 @@ def _either(t, a, b):
     """np.where(t, a, b), which of two of Python's numbers is one."""
     y = np.where(t, a, b)
     weak = all(getattr(typeof(x), "weak", False) for x in (a, b))
-    return python_number(y, type(typeof(y).dtype.type(0).item())) if weak and is_tensor(y) else y
+    return python_number(y) if weak and is_tensor(y) else y
 
 
 def _extreme(python, better):
