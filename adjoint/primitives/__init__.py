@@ -1,8 +1,9 @@
 """The ops, one file a family: each file holds all there is to know about its ops. `kinds` derives what can be derived."""
 
 import importlib
+import sys
 
-from ..core.tensor import LATE
+from ..core.tensor import LATE, LAZY
 from . import (
     activation,
     arithmetic,
@@ -34,4 +35,11 @@ def _load():
             importlib.import_module(f"{__name__}.{module.name}")
 
 
+def _load_scipy():
+    """SciPy's special functions get their rules, if SciPy is there: when a ufunc without rule meets a tensor."""
+    if "scipy.special" in sys.modules:
+        from . import scipy_distributions, scipy_functions, scipy_special
+
+
+LAZY.append(_load_scipy)
 LATE.append(_load)

@@ -4,11 +4,9 @@ SciPy's are in `scipy_special`, which is filled when the first of them meets a t
 """
 
 import math
-import sys
 
 import numpy as np
 
-from ..core.tensor import LAZY
 from .activation import sigmoid
 from .kinds import elementwise, implements, select, weakly
 
@@ -155,12 +153,3 @@ xlogy = elementwise("xlogy", _times_log(np.log), lambda _v, _x, y: weakly(np.log
                     domain=((-2, 2), (0.2, 3)))  # fmt: skip
 xlog1py = elementwise("xlog1py", _times_log(np.log1p), lambda _v, _x, y: weakly(np.log1p, y),
                       lambda _v, x, y: _ratio(x, 1 + y), domain=((-2, 2), (-0.5, 3)))  # fmt: skip
-
-
-def register_scipy():
-    """Give SciPy's special functions their rules, if it is there: called when a ufunc without rule meets a tensor."""
-    if "scipy.special" in sys.modules:
-        from . import scipy_distributions, scipy_functions, scipy_special  # noqa: F401
-
-
-LAZY.append(register_scipy)
