@@ -4,6 +4,11 @@ from ..core.op import Trace, bind
 from ..core.tensor import Flat, Tensor, make, untracked
 
 
+def level(x):
+    """The level of the trace that sees a value; -1 of a plain one."""
+    return x.trace.level if (type(x) is Tensor or type(x) is Flat) and x.trace is not None else -1
+
+
 class Dual(Trace):
     """One forward pass; `info` of its tensors is the tangent. An absent tangent is None, and then there is no tensor."""
 
@@ -20,6 +25,8 @@ class Dual(Trace):
             ts.append(a.info if mine else None)
         if op.dual is not None:
             y, t = op.dual(ts, *primals, **params)
+            if level(y) > max(map(level, primals)):  # tangents are captured, as linearize does; values are no part of that
+                y = bind(op, *primals, **params)
         else:
             y = bind(op, *primals, **params)
             t = None if op.jvp is None else op.jvp(ts, y, *primals, **params)

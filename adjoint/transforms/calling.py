@@ -24,6 +24,7 @@ from ..core.op import check_array, labels
 from ..core.tensor import Tensor, is_tensor, untracked
 from ..core.types import Array, typeof
 from ..primitives.kinds import cast, zeros_like
+from ..primitives.shape import python_number
 from ..traces.forward import Dual
 from ..traces.reverse import walk
 
@@ -234,9 +235,11 @@ def like(x, g):
         g = zeros_like(x)
     t = typeof(x)
     if is_tensor(g):
-        return g if typeof(g).dtype == t.dtype else cast(g, t.dtype)
+        g = g if typeof(g).dtype == t.dtype else cast(g, t.dtype)
+        return python_number(g) if t.weak else g  # of a Python float that is captured, batched or recorded further out
     if is_tensor(x):
-        return untracked(cast(np.asarray(g), t.dtype))
+        g = cast(np.asarray(g), t.dtype)
+        return untracked(g.item() if t.weak else g)
     if kind is float:
         return float(g.real) if isinstance(g, (complex, np.complexfloating)) else float(g)
     if kind is complex:

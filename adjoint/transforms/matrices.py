@@ -9,6 +9,7 @@ from ..core.errors import DTypeError, ShapeError, where
 from ..core.op import is_plain
 from ..core.types import typeof
 from ..primitives.kinds import cast, zeros_like
+from ..primitives.shape import python_number
 from ..traces.batch import Batch
 from ..traces.reverse import Tape
 from .calling import Arguments, backprop, named, own, result, wants_tensors
@@ -103,19 +104,26 @@ def _pull_all(values, nodes, serials, inputs):
         for k, x in zip(serials, inputs, strict=True):
             kind = typeof(x)
             g = cotangents.get(k)
-            full = out.shape + kind.shape
-            dtype = np.result_type(out.dtype, kind.dtype) if out.dtype.kind == "c" else kind.dtype
             if g is None:
-                row.append(np.zeros(full, dtype))
+                row.append(_block(np.zeros(out.shape + kind.shape), out, kind))
                 continue
             g = unbatched(trace, g, len(units))
             if out.dtype.kind == "c":
                 g, gi = g[: out.size], g[out.size :]
                 # of a real x: Re J from 1, Im J from i; of a complex one the transpose is the conjugate
                 g = np.conjugate(_holomorphic(g, gi)) if kind.dtype.kind == "c" else g + 1j * gi
-            row.append(np.reshape(cast(g, dtype), full))
+            row.append(_block(g, out, kind))
         blocks.append(row)
     return blocks
+
+
+def _block(part, out, kind):
+    """One block of a Jacobian from its entries: its shape, and the input's dtype, whichever way it was computed."""
+    dtype = np.result_type(out.dtype, kind.dtype) if out.dtype.kind == "c" else kind.dtype
+    block = np.reshape(cast(part, dtype), out.shape + kind.shape)
+    if block.shape:
+        return block
+    return python_number(block) if out.weak and kind.weak else block[()]
 
 
 def _holomorphic(a, b):
@@ -166,7 +174,7 @@ def _columns(columns, values, inputs):
                 along_i = column[at : at + kind.size]
                 at += kind.size
                 part = _holomorphic(part, along_i) if out.dtype.kind == "c" else part + 1j * along_i
-            row.append(np.reshape(np.moveaxis(part, 0, -1), out.shape + kind.shape))
+            row.append(_block(np.moveaxis(part, 0, -1), out, kind))
         blocks.append(row)
     return blocks
 

@@ -254,11 +254,7 @@ def jvp(f, xs, ts):
     values, derivatives = both[: len(values)], both[len(values) :]
     y = tree.unflatten(structure, [result(v, tensors) for v in values])
     t = tree.unflatten(
-        structure,
-        [
-            like(v, d) if is_plain(v) and is_plain(d) else result(d, tensors)
-            for v, d in zip(values, derivatives, strict=True)
-        ],
+        structure, [result(like(v, d), tensors) for v, d in zip(values, derivatives, strict=True)]
     )
     return y, (tree.map(untracked, t) if tensors else t)
 
@@ -317,7 +313,7 @@ def linearize(f, *xs):
         ]
         out = own(graph.run(*flat, *graph.hidden), [*flat, *graph.hidden])
         return tree.unflatten(
-            structure, [result(like(v, t), tensors) if is_plain(v, t) else t for v, t in zip(values, out, strict=True)]
+            structure, [result(like(v, t), tensors) for v, t in zip(values, out, strict=True)]
         )
 
     return tree.unflatten(structure, [result(v, tensors) for v in copied(values)]), push

@@ -290,6 +290,7 @@ LANES = np.stack([X, X * 2])
         (lambda: ad.jit(lambda x: ad.jvp(wave, (x,), (x,)))(X), lambda: ad.jvp(wave, (X,), (X,))),
         (lambda: ad.vjp(ad.jit(np.square), X)[1](X)[0], lambda: 2 * X * X),
         (lambda: ad.linearize(ad.jit(wave), X)[1](X), lambda: ad.jvp(wave, (X,), (X,))[1]),
+        (lambda: ad.linearize(ad.jit(wave), X)[0], lambda: wave(X)),
         (lambda: ad.jit(ad.jit(wave))(X), lambda: wave(X)),
         (lambda: ad.jit(lambda x: ad.jit(wave)(x) * 2)(X), lambda: wave(X) * 2),
         (lambda: ad.grad(ad.jit(lambda x: ad.jit(wave)(x) * 2))(X), lambda: 2 * ad.grad(wave)(X)),
@@ -303,6 +304,34 @@ LANES = np.stack([X, X * 2])
 )
 def test_transforms(compiled, eager):
     same(compiled(), eager(), 1e-11)
+
+
+CUBE = lambda x: x * x * x
+OF_NUMBERS = {
+    "grad": (ad.grad(CUBE), 12.0),
+    "value_and_grad": (ad.value_and_grad(CUBE), (8.0, 12.0)),
+    "of NumPy's numbers": (ad.grad(lambda x: np.square(x) * x), 12.0),
+    "constant": (ad.grad(lambda x: 3.0 * x), 3.0),
+    "not used": (ad.grad(lambda x: 3.0), 0.0),
+    "grad of grad": (ad.grad(ad.grad(CUBE)), 12.0),
+    "hessian": (ad.hessian(CUBE), 12.0),
+    "jacfwd": (ad.jacfwd(CUBE), 12.0),
+    "jacrev": (ad.jacrev(CUBE), 12.0),
+    "jvp": (lambda x: ad.jvp(CUBE, (x,), (1.0,)), (8.0, 12.0)),
+    "vjp": (lambda x: ad.vjp(CUBE, x)[1](1.0), (12.0,)),
+    "linearize": (lambda x: ad.linearize(CUBE, x)[1](1.0), 12.0),
+    "container": (lambda x: ad.grad(lambda p: p["a"] * p["b"])({"a": x, "b": 3.0}), {"a": 3.0, "b": 2.0}),
+    "complex": (lambda x: ad.grad(lambda z: abs(z) ** 2)(x + 1j), 4.0 + 2.0j),
+    "no wider than float32": (lambda x: np.float32(2) * ad.grad(CUBE)(x), np.float32(24)),
+    "in a loop": (lambda x: ad.while_loop(lambda y: y < 100.0, lambda y: ad.grad(CUBE)(y), x), 432.0),
+}
+
+
+@pytest.mark.parametrize("f, want", OF_NUMBERS.values(), ids=OF_NUMBERS)
+def test_derivatives_of_python_numbers(f, want):
+    """They are Python's numbers, compiled too."""
+    same(f(2.0), want)
+    same(ad.jit(f)(2.0), want)
 
 
 def test_python_numbers():

@@ -200,6 +200,19 @@ def test_captured_batch(f):
     check_batch(lambda row: graph.run(*row), stacked, xs, [True] * len(xs), f"captured {f.__name__}")
 
 
+@every
+def test_batch_of_linearize(f):
+    """The value does not wait for the tangents, where a test is not known too."""
+    n = len(arguments(f))
+
+    def linearized(row):
+        y, push = ad.linearize(lambda *xs: f(list(xs)), *row[:n])
+        return [*y, *push(*row[n:])]
+
+    stacked = [np.stack([x, x * 1.4, x - 0.8]) for x in arguments(f)]
+    check_batch(linearized, stacked + stacked, None, [True] * (2 * n), f.__name__)
+
+
 def test_cond_selects_safely():
     """Under vmap both sides run; what is not chosen contributes no NaN, in value and in derivative."""
     f = lambda x: ad.cond(x > 0, lambda x: np.sqrt(x), lambda x: 0.0 * x, x)

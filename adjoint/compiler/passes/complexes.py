@@ -15,6 +15,7 @@ import numpy as np
 from ...core.op import OPS, Op, bind
 from ...core.op import shape as shape_of
 from ...core.types import Array, typeof
+from ...primitives.shape import python_number
 from ...traces.capture import Capture
 from ...traces.graph import Const, Graph, Line
 from .rewrite import is_number, once, pure, rebuild, splice
@@ -138,7 +139,7 @@ def _as(x, t):
         x = np.broadcast_to(x if have.dtype == t.dtype and not have.weak else _cast(x, t.dtype), t.shape)
     elif have.dtype != t.dtype or (have.weak and not t.weak):
         x = _cast(x, t.dtype)
-    return x
+    return python_number(x) if t.weak and not typeof(x).weak else x
 
 
 def _cast(x, dtype):
@@ -242,7 +243,7 @@ def same(z):
 
 
 @_rule("astype")
-def astype(z, dtype):
+def astype(z, dtype, weak=False):
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         part = np.dtype(f"f{dtype.itemsize // 2}")
