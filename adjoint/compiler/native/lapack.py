@@ -11,7 +11,7 @@ import numpy as np
 
 from .code import INT, Value
 from .emit import direct
-from .products import PREFIX, each_matrix, function, integer, letter, matrix, real
+from .products import PREFIX, each_matrix, function, integer, layout, letter, matrix, real
 from .storage import Mem, half
 
 _SINGULAR = np.linalg.LinAlgError("Singular matrix")
@@ -93,6 +93,7 @@ def solve_triangular(emitter, line):
     trsm = prefix and function(emitter, prefix + "trsm", 11)
     if not trsm:
         return None
+    trsv = function(emitter, prefix + "trsv", 8)
     code, machine = emitter.code, emitter.machine
     lower = line.params["lower"]
     y = emitter.buffer(line.out)
@@ -112,6 +113,12 @@ def solve_triangular(emitter, line):
             code.fail_if(zero.name, emitter.kernel.module.error(_SINGULAR))
         # x^T a^T = b^T in columns; what BLAS sees of a is its transpose, or a itself where a is stored in columns
         uplo, trans = ("L" if lower else "U", "T") if transposed else ("U" if lower else "L", "N")
+        if trsv and k == 1:
+            trans = "N" if transposed else "T"
+            uplo, trans, none = (letter(emitter, c) for c in (uplo, trans, "N"))
+            size, step = integer(emitter, n), integer(emitter, 1)
+            call(emitter, trsv, [uplo, trans, none, size, a.ptr, integer(emitter, ld), x.ptr, step])
+            return
         call(
             emitter,
             trsm,
@@ -129,6 +136,62 @@ def solve_triangular(emitter, line):
                 integer(emitter, k),
             ],
         )
+
+    stacked(emitter, line, [a, y], each)
+    return y
+
+
+def columns_like(emitter, mem):
+    """Memory for a matrix that is stored as this one is: in columns where that is. What LAPACK then reads needs no turning."""
+    found = layout(mem)
+    if found is None or not found[0]:
+        return emitter.scratch(mem.dtype, mem.shape, keep=True)
+    turned = emitter.scratch(mem.dtype, mem.shape[::-1], keep=True)
+    return Mem(turned.ptr, mem.dtype, mem.shape, turned.strides[::-1])
+
+
+@direct("inv_triangular")
+def inv_triangular(emitter, line):
+    prefix = wanted(line)
+    trtri = prefix and function(emitter, prefix + "trtri", 6)
+    if not trtri:
+        return None
+    a = emitter.mem(line.args[0])
+    y = columns_like(emitter, a)
+    emitter.copy(y, a)  # its other triangle, of zeros, too
+
+    def each(mems):
+        (y,) = mems
+        _, (transposed, ld) = matrix(emitter, y)
+        info = emitter.code.alloca("i32")
+        uplo = letter(emitter, "U" if line.params["lower"] != transposed else "L")
+        call(emitter, trtri, [uplo, letter(emitter, "N"), integer(emitter, y.shape[-1]), y.ptr, integer(emitter, ld), info])
+        check(emitter, info, _SINGULAR)
+
+    stacked(emitter, line, [y], each)
+    return y
+
+
+@direct("triangular_product")
+def triangular_product(emitter, line):
+    prefix = wanted(line)
+    trmm = prefix and function(emitter, prefix + "trmm", 11)
+    if not trmm:
+        return None
+    a = emitter.mem(line.args[0])
+    y = emitter.buffer(line.out)
+    emitter.copy(y, emitter.read(line.args[1]))
+    one = real(emitter, 1, y.dtype)
+
+    def each(mems):
+        a, y = mems
+        a, (transposed, ld) = matrix(emitter, a)
+        n, k = y.shape
+        # y^T = b^T a^T in columns
+        letters = ("R", "U" if line.params["lower"] != transposed else "L", "T" if transposed else "N", "N")
+        letters = [letter(emitter, c) for c in letters]
+        sizes = integer(emitter, k), integer(emitter, n)
+        call(emitter, trmm, [*letters, *sizes, one, a.ptr, integer(emitter, ld), y.ptr, integer(emitter, k)])
 
     stacked(emitter, line, [a, y], each)
     return y

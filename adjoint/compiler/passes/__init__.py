@@ -22,6 +22,7 @@ from .rewrite import bodies
 from .shifts import shifts
 from .simplify import simplify
 from .sums import sums
+from .triangles import triangles
 
 # (name, pass, from which level on it is applied)
 PASSES = (
@@ -37,6 +38,7 @@ PASSES = (
     ("shifts", shifts, 2),
     ("chains of products", chains, 2),
     ("diagonals", diagonals, 2),
+    ("triangles", triangles, 2),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),
