@@ -5,6 +5,8 @@ gone; a write to it in the meantime is NumPy's own error. (Another view of the s
 NumPy keeps no list of them.)
 """
 
+import weakref
+
 import numpy as np
 
 from .config import guarding
@@ -19,6 +21,20 @@ def protect(array):
     if array.nbytes <= SMALL:
         return array.copy()
     return _lock(array)
+
+
+_units: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # by id
+
+
+def unit_vectors(x):
+    """x, noted to be the unit vectors that a matrix of derivatives begins with: its zeros are no numbers, but nothing at all."""
+    _units[id(x)] = x
+    return x
+
+
+def are_unit_vectors(x):
+    """Whether an array was noted so."""
+    return _units.get(id(x)) is x
 
 
 def frozen(x):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import ConcreteError, user_line
-from ..core.guard import protect
+from ..core.guard import are_unit_vectors, protect, unit_vectors
 from ..core.op import Trace, explain
 from ..core.tensor import Flat, Tensor, make, unknown
 from ..core.types import typeof
@@ -52,7 +52,10 @@ class Capture(Trace):
                     self.hidden[id(x)] = (x, Var(typeof(x)))
                 return self.hidden[id(x)][1]
             x = x.value
-        return Const(protect(x) if type(x) is np.ndarray else x)
+        if type(x) is np.ndarray:
+            kept = protect(x)
+            return Const(unit_vectors(kept) if are_unit_vectors(x) else kept)
+        return Const(x)
 
     def typeof(self, tensor):
         return tensor.value

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import DTypeError, ShapeError, where
+from ..core.guard import unit_vectors
 from ..core.op import is_plain
 from ..core.types import typeof
 from ..primitives.kinds import cast, zeros_like
@@ -88,7 +89,7 @@ def _unit_vectors(x):
     kind = typeof(x)
     e = np.eye(kind.size, dtype=kind.dtype)
     e = np.concatenate([e, 1j * e]) if kind.dtype.kind == "c" else e
-    return e.reshape(len(e), *kind.shape)
+    return unit_vectors(e.reshape(len(e), *kind.shape))
 
 
 def _pull_all(values, nodes, serials, inputs):
@@ -140,6 +141,8 @@ def _unit_tangents(inputs):
     """All unit vectors of the inputs together, as one batch: (its size, one array an input)."""
     blocks = [_unit_vectors(x) for x in inputs]
     n = sum(map(len, blocks))
+    if len(blocks) == 1:
+        return n, blocks
     tangents = []
     at = 0
     for block in blocks:

@@ -213,10 +213,14 @@ def joined(emitter, line):
 
 
 def _small_pad(emitter, line):
-    x = emitter.reg(line.args[0])
+    return among_zeros(emitter, emitter.reg(line.args[0]), lambda x: np.pad(x, line.params["width"]))
+
+
+def among_zeros(emitter, x, f):
+    """A small array put among zeros, as f puts an array of integers."""
     zero = emitter.code.constant(0, x.dtype, 1)
-    order = np.pad(np.arange(1, x.value.width + 1).reshape(x.shape), line.params["width"]).reshape(-1)
-    return Reg(emitter.code.shuffle(emitter.code.join([zero, x.value]), order.tolist()), line.out.type.shape)
+    order = f(np.arange(1, x.value.width + 1).reshape(x.shape))
+    return Reg(emitter.code.shuffle(emitter.code.join([zero, x.value]), order.reshape(-1).tolist()), order.shape)
 
 
 def _pieces(line):
@@ -346,15 +350,21 @@ def cumulative(emitter, line):
     return y
 
 
-@direct("diagonal_matrix")
-def diagonal_matrix(emitter, line):
-    """Zeros with a diagonal."""
-    out, offset = line.out.type, line.params["offset"]
+@direct("diagonal_matrix", "banded")
+def banded(emitter, line):
+    """Zeros with some diagonals."""
+    out = line.out.type
+    offsets = line.params["offsets"] if line.op.name == "banded" else (line.params["offset"],)
     if len(out.shape) != 2 or not supported(out.dtype) or out.size == 0:
         return None
     mem = emitter.buffer(line.out)
     emitter.fill_any(mem)
-    start = max(offset, 0) * mem.strides[1] + max(-offset, 0) * mem.strides[0]
-    place = Mem(emitter.code.at(mem.ptr, start), mem.dtype, line.args[0].type.shape, (sum(mem.strides),))
-    emitter.copy(place, emitter.read(line.args[0]))
+    for v, k in zip(line.args, offsets):
+        emitter.copy(on_diagonal(emitter, mem, k, v.type.shape[0]), emitter.read(v))
     return mem
+
+
+def on_diagonal(emitter, mem, k, n):
+    """The view of the n entries of a matrix that stand on its k-th diagonal."""
+    start = max(k, 0) * mem.strides[1] + max(-k, 0) * mem.strides[0]
+    return Mem(emitter.code.at(mem.ptr, start), mem.dtype, (n,), (sum(mem.strides),))

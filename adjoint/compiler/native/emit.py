@@ -144,9 +144,9 @@ class Emitter:
         self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
         for v, target in zip(graph.outputs, self.targets):
-            root = self.root(v) if target is not None and type(v) is Var else None
+            root, mem = self.root(v, target) if target is not None and type(v) is Var else (None, None)
             if root is not None and id(root) not in self.storage and id(root) not in self.env:
-                self.storage[id(root)] = target
+                self.storage[id(root)] = mem
 
     def run(self):
         """Emit all steps; the values of the outputs."""
@@ -188,18 +188,30 @@ class Emitter:
             self.kernel.give(*buffer)
         self.buffers.clear()
 
-    def root(self, v):
-        """The variable whose storage can be that of an output: itself, or where a chain of writes in place began."""
+    def root(self, v, mem):
+        """The variable whose storage can be that of an output, and the output's memory as that variable is laid out in it.
+
+        It is the output itself, or where a chain of writes in place began, or what a loop computes and is transposed then.
+        """
         plan = self.plan
         while True:
             line = plan.line_of.get(id(v))
             if line is None:
-                return None  # an input
+                return None, None  # an input
             view = plan.is_view(line) and id(v) not in plan.space  # what a loop computes has memory of its own
-            if id(v) in plan.in_place or (line.op.name == "reshape" and view and type(line.args[0]) is Var):
+            if id(v) in plan.in_place:
                 v = line.args[0]
+            elif view and line.op.name == "reshape" and type(line.args[0]) is Var and mem.contiguous:
+                v = line.args[0]
+                mem = Mem(mem.ptr, mem.dtype, v.type.shape)
+            elif view and line.op.name == "transpose" and type(line.args[0]) is Var:
+                v = line.args[0]
+                order = np.argsort([a % len(mem.shape) for a in line.params["axes"]])
+                mem = Mem(mem.ptr, mem.dtype, v.type.shape, [mem.strides[i] for i in order])
+            elif view or not (mem.contiguous or id(v) in plan.space):
+                return None, None
             else:
-                return None if view else v
+                return v, mem
 
     # Values
 
@@ -282,7 +294,8 @@ class Emitter:
             return self.local(t.dtype, t.shape)
         root = self.plan.base(v)
         if id(root) in self.storage:
-            return Mem(self.storage[id(root)].ptr, t.dtype, t.shape)
+            mem = self.storage[id(root)]
+            return Mem(mem.ptr, t.dtype, t.shape, mem.strides if mem.shape == t.shape else None)
         size = t.size * t.dtype.itemsize
         offset = self.kernel.take(size)
         self.buffers[id(root)] = (offset, size)
@@ -317,6 +330,9 @@ class Emitter:
         if type(source) is Reg:
             if source.value.width == 1:
                 self.fill(target, source.value)
+                return
+            if source.shape == target.shape and source.dtype == target.dtype:
+                store_reg(self.code, source, target)
                 return
             source = self.mem(source)
         if target.contiguous and source.contiguous and source.size == target.size and source.dtype == target.dtype:

@@ -11,10 +11,10 @@ import numpy as np
 from ...primitives.index import AT, _expand, layout
 from ...traces.graph import Var
 from .code import INT, Value, supported
-from .direct import all_small, part, rearranged
+from .direct import all_small, among_zeros, on_diagonal, part, rearranged
 from .emit import aligned, direct
 from .nest import Nest
-from .storage import Mem
+from .storage import Mem, Reg
 
 
 def out_of_bounds(emitter, line):
@@ -244,6 +244,8 @@ def scatter(emitter, line):
     t = line.out.type
     if not supported(t.dtype):
         return None
+    if not arrays and all_small(line):
+        return among_zeros(emitter, emitter.reg(v), lambda x: line.op.eval(x, **line.params))
     target = emitter.buffer(line.out)
     emitter.fill(target, emitter.code.constant(0, t.dtype, 1))
     if v.type.size and t.size:
@@ -262,6 +264,8 @@ def scatter_sum(emitter, line):
     t = line.out.type
     if not supported(t.dtype):
         return None
+    if all_small(line):
+        return _small_sum(emitter, line)
     whole = tuple((0, n) for n in t.shape)
     boxes = [whole if box is None else box for box in line.params["boxes"]]
     core = []  # on each axis the longest stretch on which the terms that reach into it are the same
@@ -279,6 +283,37 @@ def scatter_sum(emitter, line):
         for stretch in ((0, lo), (hi, t.shape[axis])):
             if stretch[0] < stretch[1]:
                 _frame(emitter, target, terms, (*core[:axis], stretch, *whole[axis + 1 :]))
+    return target
+
+
+def _small_sum(emitter, line):
+    """The same in registers."""
+    machine, t = emitter.machine, line.out.type
+    total = None
+    for a, box in zip(line.args, line.params["boxes"]):
+        x = emitter.reg(a)
+        if box is not None:
+            place = tuple(slice(*e) for e in box)
+
+            def put(i, place=place):
+                y = np.zeros(t.shape, int)
+                y[place] = i.reshape(y[place].shape)
+                return y
+
+            x = among_zeros(emitter, x, put)
+        x = machine.cast(x.value, t.dtype)
+        total = x if total is None else machine.add(total, x)
+    return Reg(total, t.shape)
+
+
+@direct("diagonal_add")
+def diagonal_add(emitter, line):
+    """The matrix is changed where it stands, if nobody else reads it."""
+    v = line.args[1]
+    if not supported(line.out.type.dtype):
+        return None
+    target = _started(emitter, line)
+    emitter.accumulate(on_diagonal(emitter, target, line.params["offset"], v.type.shape[0]), emitter.read(v))
     return target
 
 

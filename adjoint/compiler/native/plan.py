@@ -14,7 +14,7 @@ from .machine import cost
 from .storage import contiguous_strides, is_small
 
 REDUCTIONS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "all": "logical_and", "any": "logical_or"}
-WRITES = {"index_set", "index_add"}
+WRITES = {"index_set", "index_add", "diagonal_add"}
 COPIES = {"concatenate", "stack", "scatter"} | WRITES  # read their values by loops
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "imag"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
