@@ -12,10 +12,11 @@ from . import pieces
 from .code import INDEX, Value, lanes, register
 from .machine import Machine
 
-WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
+WIDTH_BYTES = 32  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
 REPEATED = 4  # times that an element is read from which on a copy in the right order pays
 COLUMNS, COLUMN_WORK = 4, 60  # vectors of a row whose column sums stay in registers, and operations of the whole row
+STRETCH = 256  # rows of long columns that are summed before they are added to the total: so many roundings go into one number at most
 HEAVY = 24  # operations from which on a loop's body stands in the code once: the last vector does elements again
 SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise sum adds up in one lane before it splits
 
@@ -50,6 +51,7 @@ class Reduction:
         self.target = target  # an Access, strides 0 along the reduced axes
         self.accumulators: list = []
         self.total = None
+        self.totals: list = []  # of long columns, one an accumulator
         self.exact = False  # a sum with an exact pair
         self.joined = False  # in memory, at each step
 
@@ -275,6 +277,8 @@ class Nest:
                 kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
                 r.accumulators = [code.alloca(kind) for _ in range(-(-n // width) if self.columns else unroll)]
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
+                long = self.columns and r.kind == "add" and r.dtype.kind == "f" and self.depth > 1 and self.shape[-2] > STRETCH
+                r.totals = [code.alloca(kind) for _ in r.accumulators] if long and r.axes[-2] else []
                 # an accumulator is flushed when it has joined about BLOCK vectors
                 r.flush = self.depth - 1
                 while r.flush > r.level and math.prod(self.shape[r.flush :]) < BLOCK * width:
@@ -300,7 +304,7 @@ class Nest:
                 a.splat = code.splat(code.load(a.pointers[-1], a.dtype), self.width)
         starting = [r for r in self.reductions if r.level == k and not r.joined]
         for r in starting:
-            for acc in r.accumulators:
+            for acc in r.accumulators + r.totals:
                 code.store_register(self._identity(r), acc)
             if r.exact:
                 code.store_register(code.constant(-0.0, r.dtype, self.width), r.total[0])
@@ -308,17 +312,38 @@ class Nest:
         if k == self.depth - 1:
             self._inner(body, unroll)
         else:
-            with code.loop(0, self.shape[k]) as i:
-                for a in self.accesses:
-                    a.pointers.append(code.at(a.pointers[-1], code.times(i, a.strides[k])))
-                self._level(k + 1, body, unroll)
-                for a in self.accesses:
-                    a.pointers.pop()
-                for r in self.reductions:
-                    if r.exact and r.level <= k and r.flush == k + 1:
-                        self._flush(r)
+            long = [r for r in self.reductions if r.totals and not r.joined] if k == self.depth - 2 else []
+            n = self.shape[k]
+            if long:
+                with code.loop(0, n, STRETCH) as start:
+                    stop = code.emit(f"add nsw i64 {start}, {STRETCH}")
+                    self._steps_of(k, start, code.smaller(stop, n) if n % STRETCH else stop, body, unroll)
+                    for r in long:
+                        self._add_up(r)
+            else:
+                self._steps_of(k, 0, n, body, unroll)
         for r in starting:
             self._finish(r)
+
+    def _steps_of(self, k, start, stop, body, unroll):
+        code = self.code
+        with code.loop(start, stop) as i:
+            for a in self.accesses:
+                a.pointers.append(code.at(a.pointers[-1], code.times(i, a.strides[k])))
+            self._level(k + 1, body, unroll)
+            for a in self.accesses:
+                a.pointers.pop()
+            for r in self.reductions:
+                if r.exact and r.level <= k and r.flush == k + 1:
+                    self._flush(r)
+
+    def _add_up(self, r):
+        """Add a stretch of columns to their totals."""
+        code = self.code
+        for acc, total in zip(r.accumulators, r.totals):
+            parts = (code.load_register(p, r.dtype, self.width) for p in (total, acc))
+            code.store_register(r.join(self.machine, *parts), total)
+            code.store_register(self._identity(r), acc)
 
     def _identity(self, r):
         return self.code.constant(r.identity(), r.dtype, self.width)
@@ -345,7 +370,7 @@ class Nest:
         """Reduce the lanes to one number and store it, or join it to what is there."""
         code, machine = self.code, self.machine
         if self.columns:
-            for step, acc in zip(self._steps(), r.accumulators):
+            for step, acc in zip(self._steps(), r.totals or r.accumulators):
                 x = code.load_register(acc, r.dtype, self.width)
                 step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))
             return

@@ -21,6 +21,7 @@ from .loops import loops
 from .rewrite import bodies
 from .shifts import shifts
 from .simplify import simplify
+from .small import small_products
 from .sums import sums
 from .triangles import triangles
 
@@ -39,6 +40,7 @@ PASSES = (
     ("chains of products", chains, 2),
     ("diagonals", diagonals, 2),
     ("triangles", triangles, 2),
+    ("small products", small_products, 2),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("sums of scatters", sums, 2),
