@@ -7,15 +7,14 @@ signatures. With an argument that is being differentiated, batched or captured, 
 
 import functools
 import inspect
-import sys
 import threading
 
 import numpy as np
 
 from ..core import tree
+from ..core.derived import standing
 from ..core.errors import defined, where
 from ..core.tensor import Tensor, untracked
-from ..transforms.calling import Recipe, portable
 from .arguments import Call
 from .entry import Entry
 from .held import Stale
@@ -105,10 +104,9 @@ class Jit:
         return _Method(self, instance)
 
     def __reduce__(self):
-        module = sys.modules.get(self.__module__)
-        if functools.reduce(lambda x, name: getattr(x, name, None), self.__qualname__.split("."), module) is self:
-            return self.__qualname__  # it stands in its module in the function's place
-        return _restore, (portable(self.__wrapped__), self._static_nums, self._static_names, self._checkpoint)
+        return standing(self) or (
+            _restore, (self.__wrapped__, self._static_nums, self._static_names, self._checkpoint)
+        )  # fmt: skip
 
     def __repr__(self):
         return f"<jit of {defined(self.__wrapped__)}>"
@@ -229,7 +227,6 @@ def _callable_without(f):
 
 
 def _restore(f, nums, names, checkpoint=None):
-    f = f.make() if type(f) is Recipe else f
     return jit(f, static_argnums=nums, static_argnames=names, checkpoint=checkpoint)
 
 

@@ -1,10 +1,9 @@
 """Ops that change how a function is differentiated: stop_gradient and custom_rule."""
 
-import functools
-
 import numpy as np
 
 from ..core import tree
+from ..core.derived import derive
 from ..core.errors import EscapeError, RuleError, defined, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
@@ -107,11 +106,7 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
         n = structures[0].leaves
         return tree.unflatten(structures[0], [y] if n == 1 else list(items(y)))
 
-    try:
-        functools.update_wrapper(call, f)
-    except (AttributeError, TypeError):
-        pass
-    return call
+    return derive(call, f, "custom rule", custom_rule, f, jvp, vjp, batch)
 
 
 def _own_value(name, y, args):

@@ -25,7 +25,7 @@ class Dual(Trace):
             ts.append(a.info if mine else None)
         if op.dual is not None:
             y, t = op.dual(ts, *primals, **params)
-            if level(y) > max(map(level, primals)):  # tangents are captured, as linearize does; values are no part of that
+            if level(y) > max(map(level, primals)):  # linearize captures tangents, which values are no part of
                 y = bind(op, *primals, **params)
         else:
             y = bind(op, *primals, **params)

@@ -3,12 +3,11 @@
 What goes out has the kind that came in: Python floats, NumPy scalars, arrays, tensors; in the user's containers.
 """
 
-import functools
-
 import numpy as np
 
 from ..core import tree
 from ..core.config import config
+from ..core.derived import derive
 from ..core.errors import (
     AdjointError,
     ConcreteError,
@@ -342,36 +341,10 @@ def _has_nan(g):
     return type(g) is not Array and bool(g != g)
 
 
-def named(wrapper, f, what, maker=None, *args):
-    """The wrapper with f's name and signature, and a docstring that says what it is of f. maker(*args) makes it again."""
-    try:
-        functools.update_wrapper(wrapper, f)
-    except (AttributeError, TypeError):
-        pass
-    wrapper.__doc__ = f"The {what} of {getattr(f, '__name__', f)}.\n\n{getattr(f, '__doc__', None) or ''}"
-    wrapper._adjoint_made = (wrapper.__code__, maker, args)
-    return wrapper
-
-
-class Recipe:
-    """How a transform of a function is made again where it is unpickled: a function in a function has no name there."""
-
-    __slots__ = ("args", "maker")
-
-    def __init__(self, maker, args):
-        self.maker = maker
-        self.args = args
-
-    def make(self):
-        return self.maker(*[a.make() if type(a) is Recipe else a for a in self.args])
-
-
-def portable(f):
-    """The recipe of a function that a transform made; anything else as it is."""
-    code, maker, args = getattr(f, "_adjoint_made", None) or (None, None, ())
-    if maker is None or code is not getattr(f, "__code__", None):  # a wrapper of the user's has copied the attribute
-        return f
-    return Recipe(maker, [portable(a) for a in args])
+def named(run, f, what, maker, *args):
+    """`run` with f's name and signature, and a docstring that says what it is of f. maker(*args) makes it again."""
+    doc = f"The {what} of {getattr(f, '__name__', f)}.\n\n{getattr(f, '__doc__', None) or ''}"
+    return derive(run, f, what, maker, *args, doc=doc)
 
 
 def described(y):

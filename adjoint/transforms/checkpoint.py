@@ -1,10 +1,9 @@
 """Trade time for memory: do not keep what a function computes inside, run it again in the backward pass."""
 
-import functools
-
 import numpy as np
 
 from ..core import tree
+from ..core.derived import derive
 from ..core.errors import EscapeError, MutationError, defined, rewriting, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
@@ -41,7 +40,6 @@ def checkpoint(f):
     1.0
     """
 
-    @functools.wraps(f)
     def checkpointed(*args, **kwargs):
         copy_of = rewriting.get()
         g = f if copy_of is None else copy_of(f)  # kept: the backward pass runs it too
@@ -101,4 +99,4 @@ def checkpoint(f):
         outs = items(bind(op, *leaves))  # before out_structure is read: running f fills it
         return tree.unflatten(out_structure[0], outs)
 
-    return checkpointed
+    return derive(checkpointed, f, "checkpoint", checkpoint, f)

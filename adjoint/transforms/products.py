@@ -53,7 +53,7 @@ def grad(f, argnums=0, has_aux=False):
 
 
 def gradient_of(f, argnums, name, has_aux=False):
-    with_value = _value_and_grad(f, argnums, has_aux, name)
+    with_value = _recorded(f, argnums, has_aux, name)
 
     def gradient(*args, **kwargs):
         y, g = with_value(*args, **kwargs)
@@ -75,7 +75,11 @@ def value_and_grad(f, argnums=0, has_aux=False):
 
 
 def _value_and_grad(f, argnums, has_aux, name):
+    run = _recorded(f, argnums, has_aux, name)
+    return named(run, f, "value and gradient", _value_and_grad, f, argnums, has_aux, name)
 
+
+def _recorded(f, argnums, has_aux, name):
     def value_and_gradient(*args, **kwargs):
         picked = Arguments(name, f, argnums, args, kwargs)
         tape = Tape()
@@ -105,7 +109,7 @@ def _value_and_grad(f, argnums, has_aux, name):
         value = result(value, tensors)
         return ((value, aux) if has_aux else value), g
 
-    return named(value_and_gradient, f, "value and gradient", _value_and_grad, f, argnums, has_aux, name)
+    return value_and_gradient
 
 
 _ONE = np.float64(1)
@@ -253,9 +257,7 @@ def jvp(f, xs, ts):
     both = own([*values, *derivatives], [*picked.leaves, *tangents])
     values, derivatives = both[: len(values)], both[len(values) :]
     y = tree.unflatten(structure, [result(v, tensors) for v in values])
-    t = tree.unflatten(
-        structure, [result(like(v, d), tensors) for v, d in zip(values, derivatives, strict=True)]
-    )
+    t = tree.unflatten(structure, [result(like(v, d), tensors) for v, d in zip(values, derivatives, strict=True)])
     return y, (tree.map(untracked, t) if tensors else t)
 
 
@@ -312,9 +314,7 @@ def linearize(f, *xs):
             for t, x in zip(tree.match(s, t_arg, "tangent"), x_leaves, strict=True)
         ]
         out = own(graph.run(*flat, *graph.hidden), [*flat, *graph.hidden])
-        return tree.unflatten(
-            structure, [result(like(v, t), tensors) for v, t in zip(values, out, strict=True)]
-        )
+        return tree.unflatten(structure, [result(like(v, t), tensors) for v, t in zip(values, out, strict=True)])
 
     return tree.unflatten(structure, [result(v, tensors) for v in copied(values)]), push
 

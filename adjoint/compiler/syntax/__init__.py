@@ -7,13 +7,13 @@
 Everything that is called runs as a copy too, but for libraries. The copy is plain Python as long as every test is known.
 """
 
-import functools
 import types
 from contextlib import contextmanager
 
 import numpy as np
 
 from ...core import tree
+from ...core.derived import derive
 from ...core.errors import rewriting
 from ...core.tensor import is_tensor
 from ..fence import refuse
@@ -94,11 +94,9 @@ def rewrite(f):
     def run(*args, **kwargs):
         return _call(f, args, kwargs)
 
-    if callable(f) and hasattr(f, "__name__"):
-        functools.update_wrapper(run, f)
-    run.__wrapped__ = f
-    run.__adjoint_copy__ = True
-    return run
+    made = derive(run, f, "differentiable copy", rewrite, f)
+    made.__adjoint_copy__ = True
+    return made
 
 
 def differentiable(f):

@@ -12,6 +12,7 @@ from collections import deque
 from contextvars import ContextVar
 
 from ...core import tensor as _tensor
+from ...core.derived import Derived
 from ...core.errors import MutationError, where
 from ...core.op import Op, Trace, bind
 from ...core.tensor import Tensor, is_tensor, make, peek, set_class
@@ -268,7 +269,8 @@ def _attributes(x):
     return contents(x)
 
 
-CONTAINERS: dict = {}  # classes of ours whose instances hold tensors -> what they hold
+# classes of ours whose instances hold tensors -> what they hold
+CONTAINERS: dict = {Derived: lambda f: f.args_of_maker}
 _OURS = ("adjoint.", "numpy", "scipy")
 _ATOMS = {int, float, complex, bool, str, bytes, type(None), type, types.ModuleType, types.BuiltinFunctionType, range}
 
