@@ -9,7 +9,9 @@ import math
 import numpy as np
 
 from ...core.types import Array, Tuple
+from ...traces.derive import COMPARISONS
 from ...traces.graph import Const, Var
+from .build import host
 from .code import Code, Module, Value, element, half_dtype, supported
 from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
@@ -17,6 +19,8 @@ from .nest import Nest
 from .plan import REDUCTIONS, Group, Plan
 from .storage import Mem, Reg, Workspace, half, is_small, load_reg, store_reg
 
+MASKED = 60  # operations of a loop up to which its vectors are narrow for the sake of masks
+MASKS = {"strong_mul", "where", "maximum", "minimum", "clip", "sign", *COMPARISONS}
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
 DIRECT: dict = {}  # op name -> function(emitter, line) -> value, or None: call NumPy back
@@ -484,7 +488,7 @@ class Emitter:
             if plan.gathers(line):
                 gathers[id(line.out)] = self._gather(line, nest, inside)
                 continue
-            own_shape = plan.is_reduction(line) or plan.alias(line)  # it is walked by its argument's axes
+            own_shape = not plan.space[id(line.out)] or plan.alias(line)  # it is walked by its argument's axes
             shape = line.args[0].type.shape if own_shape else line.out.type.shape
             for a in line.args:
                 key = (id(a), squeezed_layout(a.type.shape, shape))
@@ -506,6 +510,7 @@ class Emitter:
         for line in order:
             if plan.is_reduction(line):
                 reductions[id(line.out)] = (line, *self._reduction(line, nest))
+        sums = {id(v): self._shifted_sum(plan.line_of[id(v)], nest) for v in group.sums}
         calls = sum(cost(line.op.name) >= 12 for line in order)
         self.machine.inline = calls <= INLINE
         if gathers:
@@ -529,6 +534,14 @@ class Emitter:
                     x = machine.truth(x) if r.dtype.kind == "b" else machine.cast(x, r.dtype)
                     get.reduce(r, x)
                     continue
+                if id(out) in sums:
+                    s, shifts = sums[id(out)]
+                    parts: dict = {}
+                    for a, k in zip(line.args, shifts):
+                        x = machine.cast(value(a, a.type.shape), s.dtype)
+                        parts[k] = machine.add(parts[k], x) if k in parts else x
+                    get.shift(s, parts)
+                    continue
                 shape = out.type.shape
                 if id(out) in gathers:
                     known[id(out)] = gathers[id(out)](get, known, flags[0])
@@ -544,8 +557,14 @@ class Emitter:
         sizes += [r.dtype.itemsize for _, r, _ in reductions.values()]
         work = sum(cost(line.op.name) for line in order)
         self.kernel.work += int(work * math.prod(group.space))
+        widest = max([s for s in sizes if s > 1], default=1)
+        narrow = host().width_bits // 8
+        masks = sum(line.op.name in MASKS for line in order)
+        if masks > 1 and work <= MASKED and all(s.reach * widest <= narrow for s in nest.shifted):
+            # masks of more lanes than a register has are packed and unpacked at every use, unless the CPU has registers for masks
+            nest.bytes = min(nest.bytes, narrow)
         scalars = None if gathers else [x for x in sources.values() if type(x) is Value and x.name.startswith("%")]
-        nest.run(body, max([s for s in sizes if s > 1], default=1), work, self.scratch, scalars)
+        nest.run(body, widest, work, self.scratch, scalars)
         self.machine.inline = False
         for line, _, mem in reductions.values():
             self.env[id(line.out)] = load_reg(code, mem) if is_small(line.out.type) else mem
@@ -601,6 +620,20 @@ class Emitter:
         r = nest.reduction(REDUCTIONS[line.op.name], dtype, [reduced[i] for i in keep],
                            target, [strides[i] for i in keep])  # fmt: skip
         return r, target
+
+    def _shifted_sum(self, line, nest):
+        """A sum of shifted terms that is written in a loop over them, and how far on each term goes."""
+        t = line.out.type
+        self.env[id(line.out)] = mem = self.buffer(line.out)
+        starts = [first for ((first, _),) in line.params["boxes"]]
+        first, last = min(starts), max(starts) + line.args[0].type.shape[0]
+        step = t.dtype.itemsize
+        for start, stop in ((0, first), (last, t.shape[0])):
+            if start < stop:
+                self.code.clear(self.code.at(mem.ptr, start * step), (stop - start) * step)
+        shifts = [start - first for start in starts]
+        target = Mem(self.code.at(mem.ptr, first * step), t.dtype, (last - first,))
+        return nest.shifted_sum(target, t.dtype, shifts), shifts
 
     def _gather(self, line, nest, inside):
         from .indices import gather

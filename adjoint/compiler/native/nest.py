@@ -12,7 +12,7 @@ from . import pieces
 from .code import INDEX, Value, lanes, register
 from .machine import Machine
 
-WIDTH_BYTES = 32  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
+WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
 REPEATED = 4  # times that an element is read from which on a copy in the right order pays
 COLUMNS, COLUMN_WORK = 4, 60  # vectors of a row whose column sums stay in registers, and operations of the whole row
@@ -50,6 +50,7 @@ class Reduction:
         self.axes = axes  # which axes of the space are reduced: a list of bools
         self.target = target  # an Access, strides 0 along the reduced axes
         self.accumulators: list = []
+        self.widths: list = []  # of the accumulators
         self.total = None
         self.totals: list = []  # of long columns, one an accumulator
         self.exact = False  # a sum with an exact pair
@@ -84,6 +85,16 @@ class Reduction:
         return getattr(machine, self.kind)(a, b)
 
 
+class Shifted:
+    """A sum of values of the body, each put some elements further on. The ends of vectors wait in registers for the next one."""
+
+    def __init__(self, target, dtype, shifts):
+        self.target = target
+        self.dtype = dtype
+        self.reach = max(shifts)
+        self.carried: dict = dict.fromkeys(k for k in shifts if k)  # how far on -> the register with the last vector of the terms
+
+
 def two_sum(machine, a, b):
     """(s, e) with s = a + b rounded and s + e = a + b."""
 
@@ -106,7 +117,9 @@ class Nest:
         self.shape = [shape[i] for i in self.axes]
         self.accesses: list = []
         self.reductions: list = []
+        self.shifted: list = []
         self.columns = False  # the reductions keep the innermost axis, which is short: each lane has its own results, in registers
+        self.bytes = WIDTH_BYTES
         self.repeatable = False  # an element may be computed twice: nothing is read that is written here
 
     def access(self, mem, strides, reads=True):
@@ -120,6 +133,12 @@ class Nest:
         r = Reduction(kind, dtype, [axes[i] for i in self.axes], self.access(target, strides, False))
         self.reductions.append(r)
         return r
+
+    def shifted_sum(self, target, dtype, shifts):
+        """A sum of shifted terms, written to a vector. The nest has one axis then."""
+        s = Shifted(self.access(target, target.strides, False), dtype, shifts)
+        self.shifted.append(s)
+        return s
 
     # Order and merge axes
 
@@ -168,9 +187,8 @@ class Nest:
         self._permute([i for i in places[:-1] if not axes[i]] + [i for i in places if axes[i]] + [places[-1]])
         self.columns = True
 
-    @staticmethod
-    def _width(n, itemsize):
-        return max(1, min(WIDTH_BYTES // max(1, itemsize), 1 << (n - 1).bit_length()))
+    def _width(self, n, itemsize):
+        return max(1, min(self.bytes // max(1, itemsize), 1 << (n - 1).bit_length()))
 
     def _innermost(self, itemsize, work, packs):
         """The axis to be walked innermost, in vectors; the others keep their order."""
@@ -245,7 +263,7 @@ class Nest:
                 self.fill(r, r.target.mem)
             return
         self._arrange(itemsize, work, scratch)
-        how = None if scalars is None else pieces.cut(self, work)
+        how = None if scalars is None or self.shifted else pieces.cut(self, work)
         self.depth = len(self.shape)
         filled = []  # memory that reductions are joined in
         for r in self.reductions:
@@ -270,15 +288,18 @@ class Nest:
         self.width = width
         code = self.code
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
+        if unroll == 1 and self.bytes < WIDTH_BYTES and n >= 4 * width:
+            unroll = 2
         for r in self.reductions:
             if not r.joined:
                 short = self.columns or math.prod(self.shape[r.level :]) <= SHORT * width
                 r.exact = r.kind == "add" and r.dtype.kind == "f" and not short
-                kind = register(r.dtype, width) if r.dtype.kind != "b" else f"<{width} x i1>" if width > 1 else "i1"
-                r.accumulators = [code.alloca(kind) for _ in range(-(-n // width) if self.columns else unroll)]
+                r.widths = [step.width for step in self._steps()] if self.columns else [width] * unroll
+                r.accumulators = [code.alloca(register(r.dtype, w)) for w in r.widths]
+                kind = register(r.dtype, width)
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
                 long = self.columns and r.kind == "add" and r.dtype.kind == "f" and self.depth > 1 and self.shape[-2] > STRETCH
-                r.totals = [code.alloca(kind) for _ in r.accumulators] if long and r.axes[-2] else []
+                r.totals = [code.alloca(register(r.dtype, w)) for w in r.widths] if long and r.axes[-2] else []
                 # an accumulator is flushed when it has joined about BLOCK vectors
                 r.flush = self.depth - 1
                 while r.flush > r.level and math.prod(self.shape[r.flush :]) < BLOCK * width:
@@ -287,7 +308,7 @@ class Nest:
             a.pointers = [a.mem.ptr]
             a.splat = None
             a.depth = max((i + 1 for i, s in enumerate(a.strides) if s), default=0)
-        self.repeatable = self.repeatable and work >= HEAVY
+        self.repeatable = self.repeatable and work >= HEAVY and not self.shifted
         self._level(0, body, unroll)
 
     def fill(self, r, mem):
@@ -304,8 +325,8 @@ class Nest:
                 a.splat = code.splat(code.load(a.pointers[-1], a.dtype), self.width)
         starting = [r for r in self.reductions if r.level == k and not r.joined]
         for r in starting:
-            for acc in r.accumulators + r.totals:
-                code.store_register(self._identity(r), acc)
+            for acc, w in zip(r.accumulators + r.totals, r.widths * 2):
+                code.store_register(self._identity(r, w), acc)
             if r.exact:
                 code.store_register(code.constant(-0.0, r.dtype, self.width), r.total[0])
                 code.store_register(code.constant(0.0, r.dtype, self.width), r.total[1])
@@ -340,13 +361,13 @@ class Nest:
     def _add_up(self, r):
         """Add a stretch of columns to their totals."""
         code = self.code
-        for acc, total in zip(r.accumulators, r.totals):
-            parts = (code.load_register(p, r.dtype, self.width) for p in (total, acc))
+        for acc, total, w in zip(r.accumulators, r.totals, r.widths):
+            parts = (code.load_register(p, r.dtype, w) for p in (total, acc))
             code.store_register(r.join(self.machine, *parts), total)
-            code.store_register(self._identity(r), acc)
+            code.store_register(self._identity(r, w), acc)
 
-    def _identity(self, r):
-        return self.code.constant(r.identity(), r.dtype, self.width)
+    def _identity(self, r, width):
+        return self.code.constant(r.identity(), r.dtype, width)
 
     def _flush(self, r):
         """Join the accumulators of a sum to its exact total."""
@@ -357,7 +378,7 @@ class Nest:
         code.store_register(s, r.total[0])
         code.store_register(machine.binary("fadd", lo, e), r.total[1])
         for acc in r.accumulators:
-            code.store_register(self._identity(r), acc)
+            code.store_register(self._identity(r, self.width), acc)
 
     def _joined(self, r):
         code = self.code
@@ -371,7 +392,7 @@ class Nest:
         code, machine = self.code, self.machine
         if self.columns:
             for step, acc in zip(self._steps(), r.totals or r.accumulators):
-                x = code.load_register(acc, r.dtype, self.width)
+                x = code.load_register(acc, r.dtype, step.width)
                 step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))
             return
         if r.exact:
@@ -404,13 +425,32 @@ class Nest:
     def _steps(self):
         """The vectors of a row that is done without a loop."""
         n, w = self.shape[-1], self.width
-        return [Step(self, u * w, w, n - u * w if n < (u + 1) * w else None, u) for u in range(-(-n // w))]
+        return [Step(self, u * w, w, None, u) for u in range(n // w)] + ([self._last(n // w * w, n // w)] if n % w else [])
+
+    def _last(self, done, u):
+        """What is left of a row, in a vector that is no wider than need be."""
+        rest = self.shape[-1] - done
+        width = min(self.width, 1 << (rest - 1).bit_length())
+        return Step(self, done, width, rest if rest < width else None, u)
 
     def _inner(self, body, unroll):
         if self.columns:
             for step in self._steps():
                 body(step)
             return
+        for s in self.shifted:
+            for k in s.carried:
+                s.carried[k] = self.code.alloca(register(s.dtype, self.width))
+                self.code.store_register(self.code.constant(-0.0, s.dtype, self.width), s.carried[k])
+        self._vectors(body, unroll)
+        n, w = self.shape[-1], self.width
+        done = -(-n // w) * w
+        for s in self.shifted:
+            if n + s.reach > done:
+                nothing = dict.fromkeys(s.carried, self.code.constant(-0.0, s.dtype, w))
+                Step(self, done, w, n + s.reach - done, 0).place(s, nothing)
+
+    def _vectors(self, body, unroll):
         code, n, w = self.code, self.shape[-1], self.width
         step = w * unroll
         main = n // step * step
@@ -454,7 +494,7 @@ class Nest:
             with code.loop(main, main + full, w) as i:
                 body(Step(self, i, w, None, 0))
         if main + full < n:
-            body(Step(self, main + full, w, n - main - full, 0))
+            body(Step(self, main + full, w, n - main - full, 0) if self.shifted else self._last(main + full, 0))
 
     def _ending(self, i, u):
         """The vector at i; the one that would reach beyond the end begins earlier, and passes over what has been done."""
@@ -487,7 +527,9 @@ class Step:
     def load(self, a):
         code, stride = self.nest.code, a.strides[-1]
         if stride == 0:
-            return a.splat if a.splat is not None else code.splat(code.load(a.pointers[-1], a.dtype), self.width)
+            if a.splat is not None:
+                return code.shuffle(a.splat, range(self.width))
+            return code.splat(code.load(a.pointers[-1], a.dtype), self.width)
         if stride == a.dtype.itemsize or self.width == 1:
             return code.load(self.pointer(a), a.dtype, self.width, self.mask)
         count = self.mask or self.width
@@ -518,6 +560,26 @@ class Step:
         for i in range(self.mask or self.width):
             code.store(code.lane(x, i), code.at(ptr, i * stride))
 
+    def shift(self, s, parts):
+        """Write a sum of shifted terms: parts, how far on -> vector. -0.0 stands where there is nothing: it changes no sum."""
+        n = self.mask
+        if n is not None and n < self.width:
+            nothing = self.nest.code.constant(-0.0, s.dtype, self.width)
+            parts = {k: self.nest.machine.select(lanes(self.width, n), x, nothing) for k, x in parts.items()}
+            n = min(n + s.reach, self.width)
+        self.place(s, parts, n)
+
+    def place(self, s, parts, n=None):
+        code, w = self.nest.code, self.width
+        total = None
+        for k, x in parts.items():
+            if k:
+                before = code.load_register(s.carried[k], s.dtype, w)
+                code.store_register(x, s.carried[k])
+                x = code.shuffle(code.join([before, x]), range(w - k, 2 * w - k))
+            total = x if total is None else self.nest.machine.add(total, x)
+        code.store(total, self.pointer(s.target), n or self.mask)
+
     def gather(self, a, offsets):
         """Elements of a, at byte offsets (an i64 vector) from where it stands."""
         code, stride = self.nest.code, a.strides[-1]
@@ -546,12 +608,14 @@ class Step:
         nest = self.nest
         code, machine = nest.code, nest.machine
         if self.skip is not None:
-            x = machine.select(self.fresh(), x, nest._identity(r))
+            x = machine.select(self.fresh(), x, nest._identity(r, self.width))
         if r.joined:
             old = self.load(r.target)
             self.store(r.target, r.join(machine, old, x))
             return
         if self.mask is not None and self.mask < self.width and not nest.columns:
-            x = machine.select(lanes(self.width, self.mask), x, nest._identity(r))
-        acc = r.accumulators[self.u]
-        code.store_register(r.join(machine, code.load_register(acc, r.dtype, self.width), x), acc)
+            x = machine.select(lanes(self.width, self.mask), x, nest._identity(r, self.width))
+        acc, width = r.accumulators[self.u], r.widths[self.u]
+        if self.width < width:
+            x = code.join([x, nest._identity(r, width - self.width)])
+        code.store_register(r.join(machine, code.load_register(acc, r.dtype, width), x), acc)

@@ -19,6 +19,7 @@ COPIES = {"concatenate", "stack", "scatter"} | WRITES  # read their values by lo
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "imag"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
+REACH, FURTHEST = 8, 1 << 16  # elements that a sum in a loop may shift its terms; elements of a longer one, whose loop is for threads
 LONGEST = 400  # lines of one loop
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
@@ -26,13 +27,14 @@ RECOMPUTE = 4  # a value that costs less than this many additions is computed ag
 class Group:
     """Lines fused into one loop over `space`, at one level."""
 
-    __slots__ = ("level", "lines", "space", "stores")
+    __slots__ = ("level", "lines", "space", "stores", "sums")
 
     def __init__(self, space, level):
         self.space = space
         self.level = level
         self.lines: list = []
         self.stores: list = []  # variables that others read from memory
+        self.sums: list = []  # results of sums of shifted terms
 
 
 def squeezed(shape):
@@ -102,6 +104,23 @@ class Plan:
         t = line.args[0].type
         return not is_small(t) and t.size > 0 and supported(t.dtype) and supported(line.out.type.dtype)
 
+    def is_shifted_sum(self, line):
+        """A sum of vectors that a loop computes, each put a few elements further on: the loop holds back what reaches over a vector."""
+        t = line.out.type
+        if line.op.name != "scatter_sum" or len(t.shape) != 1 or is_small(t) or t.size > FURTHEST or t.dtype.kind != "f":
+            return False
+        shape = line.args[0].type.shape
+        boxes = line.params["boxes"]
+        if None in boxes or not all(type(a) is Var and a.type.shape == shape and supported(a.type.dtype) for a in line.args):
+            return False
+        starts = [first for ((first, _),) in boxes]
+        near = max(starts) - min(starts) <= REACH <= shape[0]
+        return near and shape != t.shape and any(self.space.get(id(a)) == shape for a in line.args)
+
+    def by_argument(self, line):
+        """Whether a line is in the loop over its first argument's axes."""
+        return self.is_reduction(line) or self.is_shifted_sum(line)
+
     def ready(self, a, space=None):
         """From which level on a value can be read, in a loop over `space` or (None) directly."""
         if type(a) is Const:
@@ -122,8 +141,9 @@ class Plan:
                 if self.gathers(line):  # its array is read anywhere
                     level = max(level, self.ready(args[0]))
                 self.space[id(out)] = space
-            elif self.is_reduction(line):
-                level = self.ready(line.args[0], squeezed(line.args[0].type.shape))
+            elif self.by_argument(line):
+                space = squeezed(line.args[0].type.shape)
+                level = max(self.ready(a, space) for a in line.args)
                 self.space[id(out)] = ()
             else:
                 level = max((self.ready(a) for a in line.args), default=0)
@@ -138,7 +158,7 @@ class Plan:
             return False
         if self.gathers(line) and line.args[0] is v:
             return False
-        if self.is_reduction(line):
+        if not self.space[id(line.out)]:
             return squeezed(line.args[0].type.shape) == space
         return self.space[id(line.out)] == space
 
@@ -226,6 +246,8 @@ class Plan:
                 group.lines.append(line)
                 if id(v) in self.stored:
                     group.stores.append(v)
+                elif not self.space[id(v)] and self.is_shifted_sum(line):
+                    group.sums.append(v)
             else:
                 direct.setdefault(level, []).append(line)
         steps: list = []
@@ -332,7 +354,7 @@ class Plan:
         return out
 
     def made(self, step):
-        return step.stores if type(step) is Group else [step.out]
+        return step.stores + step.sums if type(step) is Group else [step.out]
 
     def _lifetimes(self):
         root: dict = {}  # a view -> whose memory it shows
@@ -357,7 +379,7 @@ class Plan:
         joined = dict(root)  # as root, and a result written in place shows its argument's memory
         for i, step in enumerate(self.steps):
             if type(step) is Group:
-                owned |= {id(v) for v in step.stores}
+                owned |= {id(v) for v in self.made(step)}
                 continue
             if self.is_view(step):
                 continue
