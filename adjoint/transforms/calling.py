@@ -47,7 +47,7 @@ class Arguments:
             arg, key = self._argument(name, f, key)
             if key in self.keys:
                 raise DTypeError(
-                    f"{name} of {defined(f)}: argnums {argnums!r} names argument {self._label(f, key)} twice{where()}"
+                    f"{name} of {defined(f)}: argnums {argnums!r} names argument {label(f, key)} twice{where()}"
                 )
             self.keys.append(key)
             kind = type(arg)
@@ -57,10 +57,10 @@ class Arguments:
                 continue
             leaves, structure = tree.flatten(arg)
             for i, leaf in enumerate(leaves):
-                check_input(name, leaf, lambda arg=arg, key=key, i=i: tree.paths(arg, self._label(f, key))[i])
+                check_input(name, leaf, lambda arg=arg, key=key, i=i: tree.paths(arg, label(f, key))[i])
             if not leaves:
                 raise DTypeError(
-                    f"{name} of {defined(f)}: argument {self._label(f, key)} is {arg!r:.60} and holds nothing to differentiate{where()}; "
+                    f"{name} of {defined(f)}: argument {label(f, key)} is {arg!r:.60} and holds nothing to differentiate{where()}; "
                     "pass floating-point numbers or arrays"
                 )
             self.structures.append(structure)
@@ -84,15 +84,6 @@ class Arguments:
                 "argnums counts from 0, and names keywords by a string"
             )
         return self.args[index], index % n
-
-    @staticmethod
-    def _label(f, key):
-        while hasattr(f, "__wrapped__"):  # a transform of a function: the user's names are the function's
-            f = f.__wrapped__
-        code = getattr(f, "__code__", None)
-        if isinstance(key, str):
-            return key
-        return code.co_varnames[key] if code and key < code.co_argcount else f"argument {key}"
 
     def call(self, f, tensors):
         """f with the picked leaves replaced."""
@@ -122,6 +113,16 @@ class Arguments:
             out.append(tree.unflatten(structure, values[at : at + structure.leaves]))
             at += structure.leaves
         return out[0] if self.single else tuple(out)
+
+
+def label(f, key):
+    """What the user calls an argument, given by its place or as a keyword."""
+    while hasattr(f, "__wrapped__"):  # a transform of a function: the user's names are the function's
+        f = f.__wrapped__
+    code = getattr(f, "__code__", None)
+    if isinstance(key, str):
+        return key
+    return code.co_varnames[key] if code and key < code.co_argcount else f"argument {key}"
 
 
 def check_input(name, x, path):

@@ -4,13 +4,13 @@ import numpy as np
 
 from ..core import tree
 from ..core.errors import DTypeError, ShapeError, defined, where
-from ..core.op import check_array, is_plain
+from ..core.op import check_array
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, make
 from ..core.tuples import spread
 from ..core.types import typeof
 from ..traces.batch import Batch
-from .calling import call, described, named, own, result, wants_tensors, without_handle
+from .calling import call, described, label, named, own, result, wants_tensors, without_handle
 
 
 def vmap(f, in_axes=0, out_axes=0):
@@ -36,7 +36,11 @@ def vmap(f, in_axes=0, out_axes=0):
                 f"vmap of {defined(f)}: in_axes has {len(axes)} entries for {len(args)} arguments{where()}"
             )
         leaves, structure = tree.flatten(args)
-        flat_axes = _broadcast_prefix(axes, args)
+        flat_axes = [
+            a
+            for i, (axis, arg) in enumerate(zip(axes, args, strict=True))
+            for a in _each(f, "in_axes", axis, arg, label(f, i))
+        ]
         for x in leaves:
             if type(x) is not np.ndarray and isinstance(x, np.ndarray) and not is_tensor(x):
                 check_array(x)
@@ -51,8 +55,11 @@ def vmap(f, in_axes=0, out_axes=0):
             outs, out_structure = tree.flatten(y)
             for out in outs:
                 check_output(f, out)
-            placed = _broadcast_prefix(out_axes, y)
-            values = [_placed(f, trace, strip_escaped(trace, out), a) for out, a in zip(outs, placed, strict=True)]
+            placed = _each(f, "out_axes", out_axes, y, "the result")
+            values = [
+                _placed(f, trace, strip_escaped(trace, out), a, lambda i=i: tree.paths(y, "the result")[i])
+                for i, (out, a) in enumerate(zip(outs, placed, strict=True))
+            ]
         finally:
             trace.close()
         tensors = wants_tensors(leaves)
@@ -61,15 +68,23 @@ def vmap(f, in_axes=0, out_axes=0):
     return named(mapped, f, "vmap", vmap, f, in_axes, out_axes)
 
 
-def _placed(f, trace, x, axis):
+def _placed(f, trace, x, axis, path):
     if axis is None:
         if is_tensor(x) and x.trace is trace:
             raise ShapeError(
-                f"vmap of {defined(f)}: out_axes is None for a result that differs from lane to lane{where()}"
+                f"vmap of {defined(f)}: out_axes is None for {path()}, which differs from lane to lane{where()}"
             )
         return x
     x = unbatched(trace, x, trace.size)
-    return x if axis == 0 else np.moveaxis(x, 0, axis)
+    if axis == 0:
+        return x
+    n = len(shape_of(x))
+    if not -n <= axis < n:
+        raise ShapeError(
+            f"vmap of {defined(f)}: out_axes is {axis} for {path()}, which has shape {shape_of(x)[1:]} in each lane{where()}; "
+            f"with the mapped axis it has {n}: {-n} to {n - 1} are allowed"
+        )
+    return np.moveaxis(x, 0, axis)
 
 
 def strip_escaped(trace, x):
@@ -91,41 +106,47 @@ def check_output(f, y):
 
 
 def _to_front(x, axis):
-    if isinstance(x, (int, float, complex)) and is_plain(x):
-        raise ShapeError(f"vmap over a Python number{where()}; give it in_axes=None")
     return x if axis == 0 else np.moveaxis(x, axis, 0)
 
 
-def _broadcast_prefix(axes, args):
-    """One axis a leaf: an axis given for a container holds for all its leaves."""
+def _each(f, which, axes, x, name):
+    """One axis a leaf of x, from in_axes or out_axes: an axis given for a container holds for all its leaves."""
     if axes is None or isinstance(axes, (int, np.integer)):
-        return [axes] * len(tree.flatten(args)[0])
-    if isinstance(axes, dict) and isinstance(args, dict) and set(axes) == set(args):
-        parts = [(axes[k], args[k]) for k in args]
-    elif isinstance(axes, (tuple, list)) and isinstance(args, (tuple, list)) and len(axes) == len(args):
-        parts = list(zip(axes, args, strict=True))
+        return [axes] * len(tree.flatten(x)[0])
+    if isinstance(axes, dict) and isinstance(x, dict) and set(axes) == set(x):
+        parts = [(axes[k], x[k], f"{name}[{k!r}]") for k in x]
+    elif isinstance(axes, (tuple, list)) and isinstance(x, (tuple, list)) and len(axes) == len(x):
+        parts = [(a, e, f"{name}[{i}]") for i, (a, e) in enumerate(zip(axes, x, strict=True))]
     else:
+        what = f"a dict of {list(x)}" if isinstance(x, dict) else described(x)
         raise ShapeError(
-            f"vmap: in_axes or out_axes {axes!r} does not fit {args if isinstance(args, dict) else type(args).__name__!s:.80}{where()}; "
+            f"vmap of {defined(f)}: {which} is {axes!r} for {name}, and does not fit {what:.200}{where()}; "
             "give an int, None, or a container of them with the same keys or length"
         )
-    return [a for axis, arg in parts for a in _broadcast_prefix(axis, arg)]
+    return [a for part in parts for a in _each(f, which, *part)]
 
 
 def _mapped_size(f, args, leaves, axes):
-    sizes = {}
+    def name(n):
+        return [p for i, arg in enumerate(args) for p in tree.paths(arg, label(f, i))][n]
+
+    sizes: dict = {}  # length of a mapped axis -> the first leaf that has it
     for n, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
         if axis is None:
             continue
         shape = shape_of(x)
         if not -len(shape) <= axis < len(shape):
+            allowed = f"{-len(shape)} to {len(shape) - 1} are allowed, " if shape else ""
             raise ShapeError(
-                f"vmap of {defined(f)}: input {n} has shape {shape} and no axis {axis}{where()}; give it in_axes=None?"
+                f"vmap of {defined(f)}: in_axes is {axis} for {name(n)}, which has shape {shape} and no axis {axis}{where()}; "
+                f"{allowed}None is for what is the same in every lane"
             )
         sizes.setdefault(shape[axis], n)
-    if len(sizes) != 1:
-        what = "no argument is mapped" if not sizes else f"the mapped axes have different sizes: {sorted(sizes)}"
-        raise ShapeError(f"vmap of {defined(f)}: {what}{where()}")
+    if not sizes:
+        raise ShapeError(f"vmap of {defined(f)}: no argument is mapped{where()}")
+    if len(sizes) > 1:
+        found = ", ".join(f"{size} in {name(n)}" for size, n in sizes.items())
+        raise ShapeError(f"vmap of {defined(f)}: the mapped axes have different lengths{where()}: {found}")
     return next(iter(sizes))
 
 

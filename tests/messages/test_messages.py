@@ -168,10 +168,29 @@ def test_linear_function_on_wrong_tangents():
 def test_vmap_of_what_has_no_axis():
     with complains(errors.ShapeError, "vmap", "no axis"):
         ad.vmap(np.sin)(np.float64(1.0))
-    with complains(errors.ShapeError, "vmap", "different sizes", "[2, 3]"):
+    with complains(errors.ShapeError, "vmap", "different lengths", "3 in argument 0, 2 in argument 1"):
         ad.vmap(np.add)(X, np.ones(2))
     with complains(errors.ShapeError, "vmap", "in_axes"):
         ad.vmap(np.sin, in_axes=(0, 0))(X)
+
+
+def test_vmap_axes_that_are_not_there():
+    """What has no such axis, its shape, and what is allowed."""
+    first = lambda p: (p["w"], {"a": p["w"]})
+    w = {"w": np.ones((3, 2))}
+    with complains(errors.ShapeError, "in_axes is 2 for p['w']", "shape (3, 2)", "-2 to 1 are allowed"):
+        ad.vmap(first, in_axes=2)(w)
+    with complains(errors.ShapeError, "in_axes is {'b': 0} for p", "a dict of ['w']"):
+        ad.vmap(first, in_axes=({"b": 0},))(w)
+    for transform in (ad.vmap, lambda *args: ad.jit(ad.vmap(*args)), lambda *args: ad.grad(ad.vmap(*args))):
+        with complains(
+            errors.ShapeError, "out_axes is -3 for the result[1]['a']", "shape (2,) in each lane", "-2 to 1"
+        ):
+            transform(first, 0, (0, {"a": -3}))(w)
+        with complains(errors.ShapeError, "out_axes is (0, 1, 2) for the result", "a tuple of 2"):
+            transform(first, 0, (0, 1, 2))(w)
+    with complains(errors.ShapeError, "out_axes is 5 for the result", "shape () in each lane", "-1 to 0"):
+        ad.vmap(np.sin, out_axes=5)(X)
 
 
 def test_broadcast_error_keeps_numpys_words_and_adds_the_line():
