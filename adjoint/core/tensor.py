@@ -21,7 +21,7 @@ from .errors import (
     user_frame,
     where,
 )
-from .types import TYPEOF, Array, typeof
+from .types import TYPEOF, Array, native, typeof
 
 UFUNCS: dict = {}  # NumPy's ufunc -> our function
 FUNCTIONS: dict = {}  # NumPy's function -> our function
@@ -65,7 +65,7 @@ class Tensor:
             raise DTypeError(
                 f"a tensor of a masked array{where()} would lose the mask; fill it first, data.filled(0.0)"
             )
-        self.value = np.array(data, dtype=dtype)
+        self.value = native(np.array(data, dtype=dtype))
         self.trace = None
         self.info = BIRTHS[0]
         if self.value.dtype.kind not in "biufc":

@@ -122,6 +122,11 @@ def typeof(x):
     raise DTypeError(f"{kind.__name__} is no array, number or tensor: {x!r}"[:300])
 
 
+def native(x):
+    """An array in the machine's byte order, which all that NumPy computes is in."""
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
 def is_float(dtype):
     """Real or complex floating: what can carry a derivative."""
     return dtype.kind in "fc"

@@ -21,7 +21,7 @@ from ..core.errors import (
 )
 from ..core.op import check_array, labels
 from ..core.tensor import Tensor, is_tensor, untracked
-from ..core.types import Array, typeof
+from ..core.types import Array, native, typeof
 from ..primitives.kinds import cast, zeros_like
 from ..primitives.shape import python_number
 from ..traces.forward import Dual
@@ -51,7 +51,7 @@ class Arguments:
                 )
             self.keys.append(key)
             kind = type(arg)
-            if kind is float or (kind is np.ndarray and arg.dtype.kind == "f"):  # most of them
+            if kind is float or (kind is np.ndarray and arg.dtype.kind == "f" and arg.dtype.isnative):  # most of them
                 self.structures.append(tree.LEAF)
                 self.leaves.append(arg)
                 continue
@@ -64,7 +64,7 @@ class Arguments:
                     "pass floating-point numbers or arrays"
                 )
             self.structures.append(structure)
-            self.leaves += [np.asarray(x) if type(x) is not np.ndarray and _is_array(x) else x for x in leaves]
+            self.leaves += [native(np.asarray(x)) if _is_array(x) else x for x in leaves]
 
     def _argument(self, name, f, key):
         if isinstance(key, str):

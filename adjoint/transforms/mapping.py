@@ -8,7 +8,7 @@ from ..core.op import check_array
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, make
 from ..core.tuples import spread
-from ..core.types import typeof
+from ..core.types import native, typeof
 from ..traces.batch import Batch
 from .calling import call, described, label, named, own, result, wants_tensors, without_handle
 
@@ -106,6 +106,7 @@ def check_output(f, y):
 
 
 def _to_front(x, axis):
+    x = native(x) if type(x) is np.ndarray else x
     return x if axis == 0 else np.moveaxis(x, axis, 0)
 
 

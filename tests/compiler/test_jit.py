@@ -334,6 +334,34 @@ def test_derivatives_of_python_numbers(f, want):
     same(ad.jit(f)(2.0), want)
 
 
+ENTRYWISE = {
+    "sin": np.sin,
+    "itself": lambda x: x,
+    "float32": lambda x: np.sin(x).astype(np.float32),
+    "float64": lambda x: x * np.float64(2.0),
+    "a column": lambda x: x.reshape(-1, 1) ** 2,
+    "constant": lambda x: np.ones(3),
+    "complex": lambda x: x * 1j,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [7, 8, 9, 49])
+@pytest.mark.parametrize("f", ENTRYWISE.values(), ids=ENTRYWISE)
+def test_jacobians_of_few_and_many_rows(f, n, dtype):
+    """However it is computed, a Jacobian has its shape and the dtype of the input (complex where the result is)."""
+    x = np.linspace(0.1, 1.0, n).astype(dtype)
+    want = np.stack([np.imag(f(x + 1e-30j * e)) * 1e30 for e in np.eye(n)], -1) if f is np.sin else None
+    shape = (*np.shape(f(x)), n)
+    kind = np.result_type(dtype, np.complex64) if np.iscomplexobj(f(x)) else np.dtype(dtype)
+    for mode in ("auto", "fwd", "rev"):
+        for jacobian in (ad.jacobian(f, mode=mode), ad.jit(ad.jacobian(f, mode=mode))):
+            y = jacobian(x)
+            assert (type(y), y.shape, y.dtype) == (np.ndarray, shape, kind)
+            if want is not None:
+                np.testing.assert_allclose(y, want, rtol=1e-6 if dtype is np.float32 else 1e-14)
+
+
 def test_python_numbers():
     power = lambda x, p: x**p
     np.testing.assert_allclose(ad.jit(ad.grad(power, argnums=(0, 1)))(2.0, 3.0), (12.0, np.log(2.0) * 8))

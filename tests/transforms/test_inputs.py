@@ -80,6 +80,27 @@ def test_roots_at_zero_of_a_python_float():
     assert ad.jvp(lambda x: x**0.5, (0.0,), (1.0,))[1] == np.inf
 
 
+@pytest.mark.parametrize("order", [">", "<"])
+@pytest.mark.parametrize("kind", ["f4", "f8", "c16"])
+def test_byte_order(kind, order):
+    """What is computed is in the machine's byte order, as in NumPy, compiled or not."""
+    x = np.arange(1.0, 4.0).astype(order + kind)
+    f = lambda x: np.sum(abs(x) ** 2)
+    for transform in (ad.grad, ad.elementwise_grad, lambda f: ad.vmap(ad.grad(lambda v: abs(v) ** 2))):
+        for g in (transform(f)(x), ad.jit(transform(f))(x), transform(ad.jit(f))(x)):
+            assert g.dtype == np.dtype(kind)
+            np.testing.assert_allclose(g, 2 * x, rtol=1e-6)
+    y, pull = ad.vjp(lambda x: x[1:], x)
+    np.testing.assert_array_equal(y, x[1:])
+    for a in (y, *pull(x[1:]), *ad.jvp(lambda x: x[1:], (x,), (x,)), ad.jacobian(lambda x: x[1:])(x), ad.vmap(abs)(x)):
+        assert a.dtype.isnative
+    t = ad.tensor(x).attach_grad()
+    f(t).backward()
+    assert t.dtype == t.grad.dtype == np.dtype(kind)
+    np.testing.assert_allclose(t.grad.numpy(), 2 * x, rtol=1e-6)
+    assert x.dtype == np.dtype(order + kind)
+
+
 def test_vmap_axes():
     double = ad.vmap(lambda p: p["a"] * p["b"], in_axes=({"a": 0},))
     with pytest.raises(ShapeError, match="does not fit"):
