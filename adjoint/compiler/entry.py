@@ -2,12 +2,11 @@
 
 import inspect
 import types
-import warnings
 
 import numpy as np
 
 from ..core import tree
-from ..core.errors import DTypeError, ShapeError, where
+from ..core.errors import DTypeError, ShapeError, warn, where
 from ..core.tensor import is_tensor, is_tracked, untracked
 from ..primitives.loops import call as call_graph
 from ..primitives.schedule import SCHEDULE
@@ -44,11 +43,9 @@ class Entry:
             trace.close()
         for what, tensors in (("an argument", zip(inputs, variables)), ("an array of outside", recorder.tensors)):
             if any(x.info is not v for x, v in tensors):
-                warnings.warn(
+                warn(
                     f"{f!r} writes into {what}{where()}: compiled, it works on a copy, and the array of the caller stays as it is; "
-                    "return the array instead",
-                    RuntimeWarning,
-                    stacklevel=2,
+                    "return the array instead"
                 )
         reads, self.guards = recorder.finish()
         self.reads = [(source, part) for source, part, _ in reads]

@@ -7,11 +7,10 @@ anew. Attributes of objects that are reached from outside are told in their turn
 """
 
 import types
-import warnings
 
 import numpy as np
 
-from ..core.errors import where
+from ..core.errors import warn, where
 from ..core.types import typeof
 from . import syntax
 from .held import Kept, Opened, entries, is_array, is_container, rebuilt
@@ -127,22 +126,18 @@ class Recorder(syntax.Recorder):
         self._changed[id(x)] = x
         if self.is_outer(x) and id(x) not in self._said:
             self._said.add(id(x))
-            warnings.warn(
+            warn(
                 f"a compiled function changes a {type(x).__name__} of outside ({kind} {name!r}){where()}: this happens once, when "
-                "it is compiled, not at each call; return the value instead",
-                RuntimeWarning,
-                stacklevel=2,
+                "it is compiled, not at each call; return the value instead"
             )
 
     def baked(self, what, kind):
         """The function asks for the time, or for a variable of the environment: that happens now, once."""
         if what not in self._said:
             self._said.add(what)
-            warnings.warn(
+            warn(
                 f"a compiled function calls {what}{where()}: {kind} is read once, when it is compiled, and stays the same at each "
-                "call; read it outside, and pass it as an argument",
-                RuntimeWarning,
-                stacklevel=2,
+                "call; read it outside, and pass it as an argument"
             )
 
     def effect(self, op, args, params):

@@ -7,10 +7,10 @@ returns the list of outputs, as `Graph.run` does.
 import functools
 import threading
 import time
-import warnings
 
 import numpy as np
 
+from ..core.errors import warn
 from ..core.types import Array
 from ..primitives import loops
 from . import passes
@@ -90,11 +90,9 @@ class Program:
         """Loops unrolled, or a recursion laid out: to compile it would take minutes."""
         self.optimized = None
         self.notes.append(f"run by NumPy, line by line: {lines} lines are more than the {LARGEST} that are compiled")
-        warnings.warn(
+        warn(
             f"{self.graph.name} is captured as {lines} lines, more than the {LARGEST} that are compiled, and is run by NumPy: a loop "
-            "was unrolled or a recursion laid out; write it as a loop whose state keeps its shapes, or with ad.while_loop or ad.scan",
-            RuntimeWarning,
-            stacklevel=2,
+            "was unrolled or a recursion laid out; write it as a loop whose state keeps its shapes, or with ad.while_loop or ad.scan"
         )
         self._call = self._interpret
         return self
@@ -224,7 +222,7 @@ def unavailable() -> str:
 
         reason = call.self_test()
     if reason:
-        warnings.warn(f"ad.jit runs its graphs by NumPy, without native code: {reason}", RuntimeWarning, stacklevel=2)
+        warn(f"ad.jit runs its graphs by NumPy, without native code: {reason}")
     return reason
 
 

@@ -16,6 +16,7 @@ AdjointError
 
 import os
 import sys
+import warnings
 from contextvars import ContextVar
 
 # While rewritten code runs: a function from a user's function to its copy (compiler.syntax), so that what a transform calls
@@ -119,6 +120,17 @@ def where():
     """` (model.py:12)`, for the end of a sentence in a message; '' when no user's frame is found."""
     line = user_line()
     return f" ({line})" if line else ""
+
+
+def warn(message, category=RuntimeWarning):
+    """Warn, at the user's line."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(message, category, stacklevel=2)
+        return
+    names = frame.f_globals
+    seen = names.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"), seen)
 
 
 def defined(f):

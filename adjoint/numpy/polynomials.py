@@ -1,9 +1,8 @@
 """numpy.poly*: polynomials by their coefficients, the highest power first. Compositions, differentiable in all numbers."""
 
-import warnings
-
 import numpy as np
 
+from ..core.errors import warn
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import concrete, is_tensor
@@ -174,7 +173,7 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     c, residuals, rank, s = np.linalg.lstsq(lhs, rhs, rcond)
     c = (c.T / scale).T
     if not full and not is_tensor(rank) and rank != order:
-        warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2)
+        warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning)
     if full:
         return c, residuals, rank, s, rcond
     if cov:

@@ -204,8 +204,10 @@ def float_power(x1, x2, /):
     def wide(x):
         x = as_array(x)
         kind = typeof(x)
-        return x if kind.weak and kind.dtype.kind in "fc" else np.astype(
-            x if is_tensor(x) else np.asarray(x), np.result_type(kind.dtype, np.float64)
+        return (
+            x
+            if kind.weak and kind.dtype.kind in "fc"
+            else np.astype(x if is_tensor(x) else np.asarray(x), np.result_type(kind.dtype, np.float64))
         )
 
     return np.power(wide(x1), wide(x2))
@@ -250,7 +252,6 @@ for _f in (
 ):  # fmt: skip
     if _f not in FUNCTIONS:
         _by_value(_f)
-
 
 
 # What would lose a derivative, with the way out

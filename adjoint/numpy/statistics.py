@@ -106,9 +106,7 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 
 
 @implements(np.nanquantile)
-def nanquantile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th quantiles of what is not NaN; differentiable in a and q. As `numpy.nanquantile`."""
     no_out("nanquantile", out)
     a, q = as_array(a), as_array(q)
@@ -142,9 +140,7 @@ def nanquantile(
 
 
 @implements(np.nanpercentile)
-def nanpercentile(
-    a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None
-):
+def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th percentiles of what is not NaN; q is in percent. As `numpy.nanpercentile`."""
     a = as_array(a)
     kind = typeof(a).dtype

@@ -1,7 +1,9 @@
 """Every bad input gives an error of the right class that says what, where (the line of this file) and what to do."""
 
+import functools
 import sys
 import threading
+import time
 from collections import namedtuple
 
 import numpy as np
@@ -479,3 +481,54 @@ def test_a_name_bound_behind_what_is_not_known():
 
     with complains(ad.AdjointError, "a name is bound", "bind it in a statement of its own"):
         ad.jit(f)(X)
+
+
+# Warnings
+
+
+def _without_llvmlite(monkeypatch):
+    from adjoint.compiler import program
+
+    monkeypatch.setattr(program, "unavailable", functools.cache(program.unavailable.__wrapped__))
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+
+
+def _small_programs_alone(monkeypatch):
+    from adjoint.compiler import program
+
+    monkeypatch.setattr(program, "LARGEST", 1)
+
+
+SEEN: list = []
+
+
+def changes(x):
+    SEEN.append(1)
+    return x * 2
+
+
+def writes(x):
+    x[0] = 1.0
+    return x * 2
+
+
+WARNINGS = {
+    "llvmlite": (_without_llvmlite, lambda: ad.jit(np.sin)(X), "llvmlite is not installed"),
+    "large": (_small_programs_alone, lambda: ad.jit(lambda x: np.sin(x) * np.cos(x) + np.exp(x))(X), "run by NumPy"),
+    "outside": (None, lambda: ad.jit(changes)(X), "changes a list of outside"),
+    "argument": (None, lambda: ad.jit(writes)(X.copy()), "writes into an argument"),
+    "time": (None, lambda: ad.jit(lambda x: x * time.time())(X), "is read once"),
+    "rank": (None, lambda: ad.grad(lambda x: np.polyfit(np.ones(3), x, 2)[0])(X), "poorly conditioned"),
+}
+
+
+@pytest.mark.parametrize("prepare, run, text", WARNINGS.values(), ids=WARNINGS)
+def test_warnings_are_of_the_users_line(prepare, run, text, monkeypatch):
+    if prepare:
+        prepare(monkeypatch)
+    with pytest.warns(match=text) as told:
+        run()
+    code = {f.__code__.co_firstlineno for f in (run, changes, writes)}
+    for w in told:
+        assert w.filename == __file__
+        assert any(first <= w.lineno <= first + 2 for first in code)
