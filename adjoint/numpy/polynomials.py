@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..core.errors import warn
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
 from ..core.tensor import concrete, is_tensor
@@ -172,8 +171,6 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     lhs = lhs / scale
     c, residuals, rank, s = np.linalg.lstsq(lhs, rhs, rcond)
     c = (c.T / scale).T
-    if not full and not is_tensor(rank) and rank != order:
-        warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning)
     if full:
         return c, residuals, rank, s, rcond
     if cov:

@@ -518,7 +518,6 @@ WARNINGS = {
     "outside": (None, lambda: ad.jit(changes)(X), "changes a list of outside"),
     "argument": (None, lambda: ad.jit(writes)(X.copy()), "writes into an argument"),
     "time": (None, lambda: ad.jit(lambda x: x * time.time())(X), "is read once"),
-    "rank": (None, lambda: ad.numpy.polyfit(np.ones(3), X, 2), "poorly conditioned"),
 }
 
 
