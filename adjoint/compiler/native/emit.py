@@ -50,7 +50,7 @@ class Kernel:
         self.callbacks: list = []  # (symbol, function, input types, output types)
         self.constants: dict = {}
         self.work = 0  # about how many operations a run does, loops of unknown length counted once
-        self.inner: dict = {}  # slot of a stack of stacks -> slot of its steps
+        self.inner: dict = {}  # (slot, offset) of a stack of stacks -> one like those that are its steps
         self.guard = Guard(self.code) if checks else None
 
     def compile(self):
@@ -257,7 +257,7 @@ class Emitter:
         return Mem(self.kernel.constant(a), a.dtype, a.shape)
 
     def stack_constant(self, x):
-        from .regions import constant_stack
+        from .stacks import constant_stack
 
         return constant_stack(self, x)
 
@@ -297,6 +297,8 @@ class Emitter:
         if is_small(t):
             return self.local(t.dtype, t.shape)
         root = self.plan.base(v)
+        if id(v) in self.plan.joins and id(root) not in self.storage:
+            self.storage[id(root)] = self.place(*self.plan.joins[id(v)])
         if id(root) in self.storage:
             mem = self.storage[id(root)]
             return Mem(mem.ptr, t.dtype, t.shape, mem.strides if mem.shape == t.shape else None)
@@ -305,6 +307,15 @@ class Emitter:
         self.buffers[id(root)] = (offset, size)
         strides = self.plan.strides(v)
         return Mem(self.code.at("%ws", offset), t.dtype, t.shape, strides)
+
+    def place(self, line, k):
+        """The memory of a join's k-th argument in its result, which is begun before its other arguments are there."""
+        from .direct import part, pieces_of
+
+        whole = self.buffer(line.out)
+        root = self.plan.base(line.out)
+        self.storage.setdefault(id(root), Mem(whole.ptr, whole.dtype, root.type.shape, whole.strides))
+        return part(self, whole, [place for _, place, _ in pieces_of(line)][k])
 
     def scratch(self, dtype, shape, keep=False):
         """Memory outside any variable's life: for the present step, or (keep) for the rest of this graph."""

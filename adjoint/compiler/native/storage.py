@@ -69,18 +69,26 @@ def half(code, mem, which):
 
 
 class StackRef:
-    """The steps that one run of a loop saved: elements first .. first + count of a growable buffer.
+    """The steps that one run of a loop saved: records first .. first + count of a growable buffer.
 
-    slot: offset in the workspace of (address, capacity in bytes, top in elements). first, count: i64 values.
+    slot: offset in the workspace of (address, capacity in bytes, top in records). first, count: i64 values. offset, size: where
+    in a record of how many bytes the value is. start: the address of the first step's value, where that has been computed.
     """
 
-    __slots__ = ("count", "elem", "first", "slot")
+    __slots__ = ("count", "elem", "first", "offset", "size", "slot", "start")
 
-    def __init__(self, slot, elem, first, count):
+    def __init__(self, slot, elem, first, count, offset, size, start=None):
         self.slot = slot
         self.elem = elem
         self.first = first
         self.count = count
+        self.offset = offset
+        self.size = size
+        self.start = start
+
+    def at(self, elem, first, count):
+        """Other steps in the same place."""
+        return StackRef(self.slot, elem, first, count, self.offset, self.size)
 
 
 def contiguous_strides(dtype, shape):

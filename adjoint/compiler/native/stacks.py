@@ -1,0 +1,220 @@
+"""Stacks: what the steps of a loop of unknown length leave for its way back, in growable buffers.
+
+The small values of a step lie side by side, as one record; each large array has a buffer of its own. The address, capacity and
+top of a buffer are in the workspace, and stay there between calls. What one run of a loop saved is a range of its buffers:
+where an outer loop saves that, its step keeps where the range begins and how long it is.
+"""
+
+from ...core.types import Array, Stack, StackValue
+from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
+
+POLL = 1 << 14  # steps of a loop of unknown length between two looks whether the user wants to stop
+
+
+def room(t):
+    """The bytes of one step's value."""
+    if type(t) is Stack:
+        return 16
+    return max(1, t.size) * t.dtype.itemsize
+
+
+def _alignment(t):
+    return 8 if type(t) is Stack else t.dtype.itemsize
+
+
+class _Buffer:
+    """A growable buffer that one loop fills, a record a step: its slot in the workspace, and the bytes of a record."""
+
+    def __init__(self, emitter, size):
+        code = emitter.code
+        self.slot = emitter.kernel.workspace.slot()
+        self.size = size
+        self.first = code.emit(f"load i64, ptr {code.at('%ws', self.slot + 16)}")
+
+    def capacity(self, code):
+        return code.emit(f"load i64, ptr {code.at('%ws', self.slot + 8)}")
+
+    def begin(self, code):
+        """The address of the loop's first record."""
+        base = code.emit(f"load ptr, ptr {code.at('%ws', self.slot)}")
+        return code.at(base, code.times(self.first, self.size))
+
+    def reserve(self, emitter, count):
+        """Have room for so many records of this loop."""
+        code = emitter.code
+        need = code.times(code.emit(f"add nsw i64 {self.first}, {count}"), self.size)
+        with code.when(code.emit(f"icmp sgt i64 {need}, {self.capacity(code)}")):
+            emitter.kernel.external("ad.grow", "ptr {}(ptr, i64)")
+            old = code.emit(f"load ptr, ptr {code.at('%ws', self.slot)}")
+            wanted = code.emit(f"add i64 {code.times(need, 2)}, 4096")
+            new = code.emit(f"call ptr @ad.grow(ptr {old}, i64 {wanted})")
+            code.fail_if(code.emit(f"icmp eq ptr {new}, null"), 3)
+            code.do(f"store ptr {new}, ptr {code.at('%ws', self.slot)}")
+            code.do(f"store i64 {wanted}, ptr {code.at('%ws', self.slot + 8)}")
+
+    def close(self, code, count):
+        """Note the new top."""
+        top = code.emit(f"add nsw i64 {self.first}, {count}")
+        code.do(f"store i64 {top}, ptr {code.at('%ws', self.slot + 16)}")
+
+
+def _lay_out(emitter, types):
+    """(buffers, for each type (its buffer, its offset in the record))."""
+    places: list = [None] * len(types)
+    together = [k for k, t in enumerate(types) if type(t) is Stack or is_small(t)]
+    together.sort(key=lambda k: -_alignment(types[k]))  # so that each is aligned
+    buffers = []
+    if together:
+        at = 0
+        offsets = {}
+        for k in together:
+            offsets[k] = at
+            at += room(types[k])
+        widest = _alignment(types[together[0]])
+        buffers.append(_Buffer(emitter, -(-at // widest) * widest))
+        for k in together:
+            places[k] = (buffers[0], offsets[k])
+    for k, t in enumerate(types):
+        if places[k] is None:
+            buffers.append(_Buffer(emitter, room(t)))
+            places[k] = (buffers[-1], 0)
+    return buffers, places
+
+
+def put_step(emitter, ptr, t, x):
+    """Store one step's value."""
+    code = emitter.code
+    if type(t) is Stack:
+        code.do(f"store i64 {x.first}, ptr {ptr}")
+        code.do(f"store i64 {x.count}, ptr {code.at(ptr, 8)}")
+        return
+    mem = Mem(ptr, t.dtype, t.shape)
+    if type(x) is Mem and x.ptr == ptr:
+        return
+    if is_small(t):
+        x = emitter.broadcast(emitter.reg(x), t.shape)
+        store_reg(code, Reg(emitter.machine.cast(x.value, t.dtype), t.shape), mem)
+    else:
+        emitter.copy(mem, x)
+
+
+def started(emitter, x):
+    """The same stack, with the address of its first step: of use as long as nobody pushes into its buffer."""
+    code = emitter.code
+    base = code.emit(f"load ptr, ptr {code.at('%ws', x.slot)}")
+    start = code.at(code.at(base, code.times(x.first, x.size)), x.offset)
+    return StackRef(x.slot, x.elem, x.first, x.count, x.offset, x.size, start)
+
+
+def get_step(emitter, stack, i):
+    """The value of step i, an i64 value, of a stack that is started."""
+    code, t = emitter.code, stack.elem
+    ptr = code.at(stack.start, code.times(i, stack.size))
+    if type(t) is Stack:
+        first, count = code.emit(f"load i64, ptr {ptr}"), code.emit(f"load i64, ptr {code.at(ptr, 8)}")
+        return emitter.kernel.inner[stack.slot, stack.offset].at(t.elem, first, count)
+    mem = Mem(ptr, t.dtype, t.shape)
+    return load_reg(code, mem) if is_small(t) else mem
+
+
+def constant_stack(emitter, x):
+    """A constant stack: only an empty one can stand in a graph."""
+    if not isinstance(x, StackValue) or x.items:
+        raise NotImplementedError(f"a constant {type(x).__name__} has no native code")
+    return StackRef(emitter.kernel.workspace.slot(), x.elem, "0", "0", 0, room(x.elem))
+
+
+class Filled:
+    """The stacks that a loop fills, one value each a step: of a known count, in any order, unless `Pushed`."""
+
+    def __init__(self, emitter, types, count):
+        self.emitter = emitter
+        self.types = types
+        self.count = count
+        code = emitter.code
+        self.buffers, self.places = _lay_out(emitter, types)
+        self.starts = {}
+        for b in self.buffers:
+            b.reserve(emitter, count)
+            b.close(code, count)
+            self.starts[b] = b.begin(code)
+
+    def at(self, i):
+        """Where the values of step i are to be."""
+        code = self.emitter.code
+        records = {b: code.at(start, code.times(i, b.size)) for b, start in self.starts.items()}
+        return [code.at(records[b], offset) for b, offset in self.places]
+
+    def put(self, emitter, places, values):
+        for (b, offset), t, ptr, x in zip(self.places, self.types, places, values):
+            put_step(emitter, ptr, t, x)
+            if type(t) is Stack:
+                emitter.kernel.inner[b.slot, offset] = x
+
+    def results(self):
+        return self.refs(self.count)
+
+    def refs(self, count):
+        rows = zip(self.types, self.places)
+        return [StackRef(b.slot, t, b.first, str(count), offset, b.size) for t, (b, offset) in rows]
+
+
+class Pushed(Filled):
+    """The stacks that a loop fills that does not know how many steps it takes.
+
+    A step asks one thing, whether it is step number `limit`: there the buffers end, or the user may want to stop.
+    """
+
+    def __init__(self, emitter, types):
+        self.emitter = emitter
+        self.types = types
+        code = emitter.code
+        self.buffers, self.places = _lay_out(emitter, types)
+        self.steps, self.limit = code.alloca("i64"), code.alloca("i64")
+        code.do(f"store i64 0, ptr {self.steps}")
+        self.own = {b: code.alloca("ptr") for b in self.buffers}
+        self._enter(str(POLL))
+
+    def _enter(self, limit):
+        """Note where the buffers begin, and up to which step they have room."""
+        code = self.emitter.code
+        for b, place in self.own.items():
+            code.do(f"store ptr {b.begin(code)}, ptr {place}")
+            records = code.emit(f"udiv i64 {b.capacity(code)}, {b.size}")
+            left = code.emit(f"sub nsw i64 {records}, {b.first}")
+            limit = code.emit(f"select i1 {code.emit(f'icmp slt i64 {left}, {limit}')}, i64 {left}, i64 {limit}")
+        code.do(f"store i64 {limit}, ptr {self.limit}")
+
+    def step(self):
+        """Begin a step: where its values are to be; the body writes large arrays there at once."""
+        code = self.emitter.code
+        n = code.emit(f"load i64, ptr {self.steps}")
+        after = code.emit(f"add nsw i64 {n}, 1")
+        with code.when(code.emit(f"icmp sge i64 {n}, {code.emit(f'load i64, ptr {self.limit}')}")):
+            look(self.emitter)
+            for b in self.buffers:
+                b.reserve(self.emitter, after)
+            self._enter(code.emit(f"add nsw i64 {n}, {POLL}"))
+        code.do(f"store i64 {after}, ptr {self.steps}")
+        self.starts = {b: code.emit(f"load ptr, ptr {place}") for b, place in self.own.items()}
+        return self.at(n)
+
+    def targets(self, places):
+        return [
+            Mem(p, t.dtype, t.shape) if type(t) is Array and not is_small(t) else None
+            for p, t in zip(places, self.types)
+        ]
+
+    def results(self):
+        code = self.emitter.code
+        count = code.emit(f"load i64, ptr {self.steps}")
+        for b in self.buffers:
+            b.close(code, count)
+        return self.refs(count)
+
+
+def look(emitter):
+    """Stop if the user wants to."""
+    code = emitter.code
+    emitter.kernel.external("ad.poll", "i32 {}()")
+    code.fail_if(code.emit(f"icmp ne i32 {code.emit('call i32 @ad.poll()')}, 0"), 2)
