@@ -25,6 +25,7 @@ from tests.compiler.random_programs import draw
 
 TOGETHER = 8  # programs a kernel
 BATCH = 40  # kernels a process
+QUICK = (0, 1)  # at (0, 0), which no graph of a user is compiled with, LLVM 22 ends the process on some kernels (SelectionDAG, 5037)
 
 
 def programs_of(number):
@@ -103,7 +104,7 @@ def quickly(effort):
 
 def kernel(number):
     programs, rng = programs_of(number)
-    usual = quickly(build.USUAL if number % 4 == 0 else (0, 0))
+    usual = quickly(build.USUAL if number % 4 == 0 else QUICK)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:

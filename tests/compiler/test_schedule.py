@@ -78,7 +78,7 @@ def test_memory_grows_with_the_logarithm():
     all_of_them = room(1000)
     few, more = room(1000, checkpoint="log"), room(10_000, checkpoint="log")
     assert all_of_them > 1000 * states
-    assert few < 80 * states
+    assert few < 63 * states  # 59 when the states of a stretch are given back as soon as it has run, 65 if not
     assert more - few < 25 * states
 
 

@@ -10,7 +10,6 @@ import functools
 
 import numpy as np
 
-from ...traces.graph import Var
 from .code import supported
 from .emit import direct
 from .lapack import check, stacked
@@ -33,11 +32,7 @@ def _dtype(line):
 
 def _read(emitter, line):
     """Which elements of the line's result anybody reads."""
-    users = emitter.plan.users.get(id(line.out), ())
-    whole = any(v is line.out for v in emitter.graph.outputs if type(v) is Var)
-    if whole or any(u.op.name != "item" for u in users):
-        return set(range(len(line.out.type.elems)))
-    return {u.params["index"] for u in users}
+    return {k for k in range(len(line.out.type.elems)) if emitter.holder(line, k)}
 
 
 def _columns(emitter, dtype, shape):

@@ -143,7 +143,7 @@ class Emitter:
         self.targets = targets or [None] * len(graph.outputs)
         self.mutable = mutable
         self.plan = Plan(graph, self.native, mutable)
-        self.buffers: dict = {}  # root variable -> (offset, size) in the workspace
+        self.buffers: dict = {}  # root variable -> [(offset, size) in the workspace]
         self.temporary: list = []  # taken for the present step
         self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
@@ -162,8 +162,7 @@ class Emitter:
             while self.temporary:
                 self.kernel.give(*self.temporary.pop())
             for k in self.plan.dying.get(i, ()):
-                if k in self.buffers:
-                    self.kernel.give(*self.buffers.pop(k))
+                self.give(k)
         outs = [self.read(v) for v in self.graph.outputs]
         return [
             x if self.stays(k, v) else self.finish(x, target)
@@ -188,9 +187,13 @@ class Emitter:
 
     def release(self):
         """Give back the buffers that outputs still held: when a body's results have been taken away."""
-        for buffer in self.buffers.values():
+        for k in list(self.buffers):
+            self.give(k)
+
+    def give(self, k):
+        """Give back what a root variable had in the workspace."""
+        for buffer in self.buffers.pop(k, ()):
             self.kernel.give(*buffer)
-        self.buffers.clear()
 
     def root(self, v, mem):
         """The variable whose storage can be that of an output, and the output's memory as that variable is laid out in it.
@@ -304,7 +307,7 @@ class Emitter:
             return Mem(mem.ptr, t.dtype, t.shape, mem.strides if mem.shape == t.shape else None)
         size = t.size * t.dtype.itemsize
         offset = self.kernel.take(size)
-        self.buffers[id(root)] = (offset, size)
+        self.buffers.setdefault(id(root), []).append((offset, size))
         strides = self.plan.strides(v)
         return Mem(self.code.at("%ws", offset), t.dtype, t.shape, strides)
 
@@ -318,14 +321,24 @@ class Emitter:
         return part(self, whole, [place for _, place, _ in pieces_of(line)][k])
 
     def scratch(self, dtype, shape, keep=False):
-        """Memory outside any variable's life: for the present step, or (keep) for the rest of this graph."""
+        """Memory for the present step; keep: for the rest of this graph (True), or as long as what `holder` says is needed."""
         size = math.prod(shape) * dtype.itemsize
         offset = self.kernel.take(size)
-        if keep:
-            self.buffers[object()] = (offset, size)
-        else:
+        if keep is False:
             self.temporary.append((offset, size))
+        else:
+            self.buffers.setdefault(object() if keep is True else keep, []).append((offset, size))
         return Mem(self.code.at("%ws", offset), dtype, shape)
+
+    def holder(self, line, k):
+        """How long the k-th of a line's results is needed, for `scratch`: as long as the one variable that takes it."""
+        users = self.plan.users.get(id(line.out), ())
+        if id(line.out) in self.plan.outputs or any(u.op.name != "item" for u in users):
+            return True
+        takers = [u.out for u in users if u.params["index"] == k]
+        if not takers:
+            return False
+        return id(takers[0]) if len(takers) == 1 and type(takers[0].type) is Array else True
 
     def flat(self, v):
         """A value as contiguous memory."""

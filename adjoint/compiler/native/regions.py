@@ -15,15 +15,16 @@ from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
 class Cell:
     """A state that changes: where it is kept between steps. Small arrays and stacks in allocas, large arrays in buffers."""
 
-    def __init__(self, emitter, t, spare=True):
+    def __init__(self, emitter, t, keep=True, spare=True):
         self.emitter = emitter
         self.type = t
+        self.keep = keep  # how long its buffers are needed
         code = emitter.code
         if type(t) is Stack:
             self.first, self.count = code.alloca("i64"), code.alloca("i64")
             self.like = None  # a stack in the same buffer
         elif type(t) is Tuple:
-            self.parts = [Cell(emitter, e, spare) for e in t.elems]
+            self.parts = [Cell(emitter, e, keep and True, spare) for e in t.elems]
         elif is_small(t):
             self.mem = emitter.local(t.dtype, t.shape)
         else:
@@ -41,11 +42,11 @@ class Cell:
         elif is_small(t):
             self.put(x)
         else:
-            mem = emitter.scratch(t.dtype, t.shape, keep=True)
+            mem = emitter.scratch(t.dtype, t.shape, self.keep)
             emitter.copy(mem, x)
             code.do(f"store ptr {mem.ptr}, ptr {self.here}")
             if self.there:
-                spare = emitter.scratch(t.dtype, t.shape, keep=True)
+                spare = emitter.scratch(t.dtype, t.shape, self.keep)
                 code.do(f"store ptr {spare.ptr}, ptr {self.there}")
 
     def put(self, x):
@@ -152,7 +153,7 @@ def while_loop(emitter, line):
     state = [emitter.read(a) for a in line.args[:n]]
     cond_constants = [emitter.read(a) for a in line.args[n : n + c]]
     constants = [emitter.read(a) for a in line.args[n + c :]]
-    cells = _cells(emitter, body, state, n)
+    cells = _cells(emitter, line, body, state)
     pushed = Pushed(emitter, [v.type for v in body.outputs[n:]])
     head, inside, end = code.block("while"), code.block("do"), code.block("done")
     code.jump(head)
@@ -178,10 +179,10 @@ def while_loop(emitter, line):
     return [*(cell.get() for cell in cells), *pushed.results()]
 
 
-def _cells(emitter, body, state, n):
+def _cells(emitter, line, body, state):
     cells = []
-    for v, x in zip(body.inputs[:n], state):
-        cell = Cell(emitter, v.type)
+    for k, (v, x) in enumerate(zip(body.inputs, state)):
+        cell = Cell(emitter, v.type, emitter.holder(line, k))
         cell.begin(x)
         cells.append(cell)
     return cells
@@ -211,12 +212,14 @@ def scan(emitter, line):
     constants = [emitter.read(a) for a in line.args[n + m :]]
     stacked = length is None
     count = xs[0].count if stacked else length
-    cells = _cells(emitter, body, carry, n)
+    cells = _cells(emitter, line, body, carry)
     more = [v.type for v in body.outputs[n:]]
     xs = [started(emitter, x) if type(x) is StackRef else emitter.mem(x) for x in xs]
     # results: arrays of known length, or stacks; of a scan over a stack they are read backwards or forwards alike
     outs_type = line.out.type.elems[n:]
-    arrays = [emitter.scratch(t.dtype, t.shape, keep=True) if type(t) is Array else None for t in outs_type]
+    arrays = [
+        emitter.scratch(t.dtype, t.shape, emitter.holder(line, n + k)) if type(t) is Array else None for k, t in enumerate(outs_type)
+    ]
     stacks = [k for k, a in enumerate(arrays) if a is None]
     filled = Filled(emitter, [more[k] for k in stacks], count) if stacks else None
     with code.loop(0, count, 1, down=reverse) as i:
@@ -267,10 +270,10 @@ def cond(emitter, line):
     test = emitter.machine.truth(emitter.scalar(line.args[0]))
     types = line.out.type.elems
     cells = []
-    for t in types:
+    for k, t in enumerate(types):
         cell = Cell(emitter, t, spare=False)
         if type(t) is Array and not is_small(t):
-            mem = emitter.scratch(t.dtype, t.shape, keep=True)
+            mem = emitter.scratch(t.dtype, t.shape, emitter.holder(line, k))
             code.do(f"store ptr {mem.ptr}, ptr {cell.here}")
             cell.fixed = mem
         cells.append(cell)
