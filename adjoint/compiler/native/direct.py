@@ -203,7 +203,9 @@ def joined(emitter, line):
     out_mem = emitter.buffer(line.out)
     if line.op.name == "pad":
         emitter.fill_any(out_mem)
-    for source, place, index in _pieces(line):
+    for source, place, index in pieces_of(line):
+        if id(source) in emitter.plan.joins and emitter.plan.joins[id(source)][0] is line:
+            continue  # it has been written there
         target = part(emitter, out_mem, place)
         x = emitter.read(source)
         if index is not None:
@@ -223,7 +225,7 @@ def among_zeros(emitter, x, f):
     return Reg(emitter.code.shuffle(emitter.code.join([zero, x.value]), order.reshape(-1).tolist()), order.shape)
 
 
-def _pieces(line):
+def pieces_of(line):
     """(argument, where it goes in the result, which part of it) of ops that put arrays side by side."""
     name, params = line.op.name, line.params
     n = len(line.out.type.shape)

@@ -77,6 +77,7 @@ class Plan:
         self.steps = self._order()
         self.mutable = {id(v) for v in mutable}
         self._lifetimes()
+        self._joins()
 
     # What is done where
 
@@ -413,6 +414,28 @@ class Plan:
         self.dying: dict = {}  # step -> roots that nobody reads after it
         for k, i in ends.items():
             self.dying.setdefault(i, []).append(k)
+
+    def _joins(self):
+        """Which values are parts of a larger array and are written there: by the loop that computes them, or as part of another join.
+
+        What others read too is not put where its elements are no neighbours.
+        """
+        self.joins: dict = {}  # value -> (the line that puts it beside others, which of its arguments it is)
+        changed = {id(line.args[0]) for line in self.graph.lines if id(line.out) in self.in_place}
+        for line in self.graph.lines:
+            t = line.out.type
+            if line.op.name not in ("stack", "concatenate") or is_small(t) or id(line.out) in self.space:
+                continue
+            inner = line.op.name == "concatenate" or line.params["axis"] != -1
+            for k, a in enumerate(line.args):
+                if type(a) is not Var or id(a) in self.joins or id(a) in self.outputs or id(a) in changed or id(a) in self.mutable:
+                    continue
+                if a.type.dtype != t.dtype or is_small(a.type) or sum(b is a for b in line.args) > 1 or self.base(a) is not a:
+                    continue
+                made = self.line_of.get(id(a))
+                joined = made is not None and made.op.name in ("stack", "concatenate")
+                if (joined or self.space.get(id(a))) and (inner or len(self.users[id(a)]) == 1):
+                    self.joins[id(a)] = line, k
 
     def is_view(self, line):
         """A line whose result shows its argument's memory."""
