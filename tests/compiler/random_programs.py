@@ -464,6 +464,31 @@ class Drawing(Indices, Control):
             raise Refused  # BLAS may leave zeros times NaN away
         return np.matmul, (i, j), "matmul"
 
+    def definite(self):
+        """A positive definite matrix: its factor, the logarithm of its determinant, what is solved with it."""
+        i = self.pick(lambda t: t.dtype.kind == "f" and len(t.shape) == 2 and 0 < t.shape[0] <= 40 and 0 < t.shape[1] <= 40)
+        n, m = self.type(i).shape
+        what = str(self.rng.choice(["factor", "log det", "solve", "likelihood", "by hand"]))
+        columns = int(self.rng.integers(0, m))
+        add = np.eye(n).astype(self.type(i).dtype) * 2
+
+        def f(x):
+            a = x @ x.T / m + add
+            b = x[:, :columns] if columns else x[:, 0]
+            if what == "solve":
+                return np.linalg.solve(a, b)
+            c = np.linalg.cholesky(a)
+            if what == "factor":
+                return c
+            det = 2 * np.sum(np.log(np.diagonal(c)))
+            if what == "log det":
+                return det
+            if what == "likelihood":
+                return det + np.sum(b * np.linalg.solve(a, b))
+            return det + np.sum(np.linalg.solve(c, b) ** 2)
+
+        return f, (i,), f"{what} of {columns} columns, definite"
+
     def sorted(self):
         i = self.pick(lambda t: t.shape != ())
         return lambda x: np.sort(x, axis=-1), (i,), "sort"
@@ -476,4 +501,5 @@ class Drawing(Indices, Control):
     SMOOTH = {
         "smooth_unary": 5, "smooth_binary": 6, "literal": 2, "where": 1, "shaped": 4, "joined": 1.5, "getitem": 2.5,
         "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5, "largest": 1.5,
+        "definite": 1,
     }  # fmt: skip
