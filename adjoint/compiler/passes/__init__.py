@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...core.config import config
 from ...traces.graph import Graph
+from .branches import branches
 from .chains import chains
 from .complexes import complexes
 from .cse import cse
@@ -47,6 +48,7 @@ PASSES = (
     ("simplify", simplify, 1),
     ("sums of scatters", sums, 2),
     ("diagonals in place", placed, 2),
+    ("branches", branches, 2),
     ("dead code", dce, 0),
 )
 
