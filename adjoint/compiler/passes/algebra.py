@@ -150,7 +150,25 @@ def multiply(b, line):
             and (c != 0 or type(c) is not int)
         ):
             return b.apply(MULTIPLY, [n.args[0], Const(-y.value)])
+        twice = _twice(b, x, c, t)
+        if twice is not None:
+            return twice
     return _signs(b, line, MULTIPLY)
+
+
+def _twice(b, x, c, t):
+    """A number times a power of two times another number: the first product is exact, and may overflow only if the second does."""
+    made = b.made_by(x, MULTIPLY) if t.dtype.kind == "f" and x.type == t and not t.weak else None
+    if made is None or not 1 <= abs(c) < math.inf:
+        return None
+    for z, k in both_ways(made):
+        d = constant(b, k)
+        if d is None or z.type != t or type(z) is Const or not 1 <= abs(d) < math.inf or abs(math.frexp(d)[0]) != 0.5:
+            continue
+        product = t.dtype.type(float(t.dtype.type(c)) * float(d))
+        if np.isfinite(product):
+            return b.apply(MULTIPLY, [z, Const(product)])
+    return None
 
 
 def _signs(b, line, op):
@@ -186,10 +204,13 @@ def divide(b, line):
 
 
 def strong_mul(b, line):
-    """A product in which 0 * inf is 0 is a plain one where there is no 0 on the left, or no infinity on the right."""
+    """A product in which 0 * inf is 0 is a plain one where there is no 0 on the left, or no infinity on the right, or never both.
+
+    Never both: of x * (x * y - z), as squares of differences leave behind, the second factor is no zero where x is infinite or NaN.
+    """
     g, p = line.args
     plain = config.ieee or (type(g) is Const and _all(b, g, np.bool_))
-    if plain or never_special(b, p):
+    if plain or never_special(b, p) or special_where(b, g, p):
         return b.apply(MULTIPLY, [g, p])
     made = b.made_by(g, WHERE)
     if made is None or line.out.type.weak:
@@ -246,6 +267,36 @@ def never_special(b, v, depth=8):
     else:
         return False
     return all(never_special(b, a, depth - 1) for a in args)
+
+
+_SPECIAL_IF_ANY = {"multiply", "add", "subtract"}  # inf * 0 and inf - inf are NaN
+_SPECIAL_IF_FIRST = {"negative", "absolute", "square", "sqrt", "divide", "sin", "cos", "log", "strong_mul"}
+_SPECIAL_ONLY_IF = {"negative", "absolute", "sin", "cos", "tanh", "arctan"}
+
+
+def special_where(b, v, p, depth=8):
+    """Whether each entry of v is infinite or NaN where that of p, of the same shape, is."""
+    if type(v) is not Var or type(p) is not Var or not (_float(v) and _float(p)):
+        return False
+    source = b.defs.get(p)
+    while source is not None and source.op.name in _SPECIAL_ONLY_IF and OPS.get(source.op.name) is source.op:
+        (p,) = source.args
+        source = b.defs.get(p)
+    return type(p) is Var and _special_where(b, v, p, depth)
+
+
+def _special_where(b, v, p, depth):
+    if v is p:
+        return True
+    if type(v) is not Var or not depth or v.type.shape != p.type.shape or v.type.dtype != p.type.dtype:
+        return False
+    key = "special", v, p, depth
+    if key not in b.memo:
+        line = b.defs.get(v)
+        args = () if line is None or OPS.get(line.op.name) is not line.op else line.args
+        args = args if args and line.op.name in _SPECIAL_IF_ANY else args[:1] if args and line.op.name in _SPECIAL_IF_FIRST else ()
+        b.memo[key] = any(_special_where(b, a, p, depth - 1) for a in args)
+    return b.memo[key]
 
 
 def power(b, line):
