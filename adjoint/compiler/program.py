@@ -112,7 +112,8 @@ class Program:
         from .native.lowering import Kernel  # not from emit: without lowering, most ops are called back
 
         start = time.perf_counter()
-        kernel = Kernel(graph, build.host().fma, self.checks)
+        host = build.host()
+        kernel = Kernel(graph, host.fma, self.checks, host.triple.startswith("x86_64"))
         text = kernel.compile()
         module = kernel.module
         ir = build.assemble(module, text)

@@ -20,7 +20,8 @@ from .plan import REDUCTIONS, Group, Plan
 from .storage import Mem, Reg, Workspace, half, is_small, load_reg, store_reg
 
 MASKED = 60  # operations of a loop up to which its vectors are narrow for the sake of masks
-MASKS = {"strong_mul", "where", "maximum", "minimum", "clip", "sign", *COMPARISONS}
+WITH_MASKS = {"strong_mul", "where", "maximum", "minimum", "clip", "sign", *COMPARISONS}
+MANY = 64  # products outside loops that are nothing where the cotangent is zero, from which on that is decided without jumps
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
 DIRECT: dict = {}  # op name -> function(emitter, line) -> value, or None: call NumPy back
@@ -40,10 +41,15 @@ def direct(*names):
 class Kernel:
     """One compilation: the function under construction and all that its parts share."""
 
-    def __init__(self, graph, fma=True, checks=False):
+    def __init__(self, graph, fma=True, checks=False, x86=False):
         self.module = Module(fma)
         self.code = Code(self.module)
         self.machine = Machine(self.code)
+        # Jumps are foreseen, and quicker than masks where one line waits for the other, as from step to step of a loop. Of hundreds of
+        # lines outside loops they make hundreds of blocks: twice the time to compile, and none is quicker.
+        self.machine.masks = x86 and sum(line.op.name == "strong_mul" for line in graph.lines) >= MANY and not any(
+            line.op.kind == "control" for line in graph.lines
+        )
         self.workspace = Workspace()
         self.graph = graph
         self.notes: list = []  # what explain() says of the code: one line a step
@@ -583,7 +589,7 @@ class Emitter:
         self.kernel.work += int(work * math.prod(group.space))
         widest = max([s for s in sizes if s > 1], default=1)
         narrow = host().width_bits // 8
-        masks = sum(line.op.name in MASKS for line in order)
+        masks = sum(line.op.name in WITH_MASKS for line in order)
         if masks > 1 and work <= MASKED and all(s.reach * widest <= narrow for s in nest.shifted):
             # masks of more lanes than a register has are packed and unpacked at every use, unless the CPU has registers for masks
             nest.bytes = min(nest.bytes, narrow)

@@ -36,6 +36,7 @@ class Machine:
     def __init__(self, code):
         self.code = code
         self.inline = False
+        self.masks = False  # what is nothing where a cotangent is zero is masked, not selected
 
     def can(self, name, types, out):
         """Whether an op on these element types is done in registers."""
@@ -269,7 +270,20 @@ class Machine:
 
     def strong_mul(self, g, p):
         # g * p, and 0 where g is 0, whatever p is
+        if self.masks and g.width == 1 and g.dtype == p.dtype and g.dtype.itemsize == 8 and g.name.startswith("%"):
+            return self._unless_zero(g, self.multiply(g, p))
         return self.select(self.compare("equal", g, self.of(0, g)), self.of(0, g), self.multiply(g, p))
+
+    def _unless_zero(self, g, x):
+        # LLVM makes a jump of a scalar select whose test others ask for too, as one cotangent is a factor many times. This is a mask.
+        f = "llvm.x86.sse2.cmp.sd"
+        self.code.module.declare(f, f"declare <2 x double> @{f}(<2 x double>, <2 x double>, i8)")
+        emit = self.code.emit
+        pair = emit(f"insertelement <2 x double> zeroinitializer, {g}, i64 0")
+        pair = emit(f"call <2 x double> @{f}(<2 x double> {pair}, <2 x double> zeroinitializer, i8 4)")  # 4: not equal, or NaN
+        mask = emit(f"extractelement <2 x double> {pair}, i64 0")
+        bits = emit(f"and i64 {emit(f'bitcast double {mask} to i64')}, {emit(f'bitcast {x} to i64')}")
+        return self.text(f"bitcast i64 {bits} to double", x.dtype, 1)
 
     def loggamma(self, x):
         # of a complex function: no real number left of 0, where gammaln is log |gamma|

@@ -15,6 +15,7 @@ from .complexes import complexes
 from .cse import cse
 from .dce import dce
 from .diagonals import diagonals, placed
+from .elements import elements
 from .expand import expand
 from .fold import fold
 from .inline import inline
@@ -31,6 +32,7 @@ PASSES = (
     ("inline", inline, 0),
     ("dead code", dce, 0),
     ("common subexpressions", cse, 1),
+    ("elements", elements, 2),
     ("constants", fold, 1),
     ("expand", expand, 0),
     ("complex numbers", complexes, 2),

@@ -25,7 +25,7 @@ def broadcasts(op):
 class Builder:
     """A graph in the making. `defs` tells which line set a variable, `env` what stands for the variables replaced."""
 
-    __slots__ = ("apply", "defs", "env", "lines", "memo", "uses", "where")
+    __slots__ = ("apply", "close", "defs", "env", "lines", "memo", "uses", "where")
 
     def __init__(self, uses=None):
         self.lines = []
@@ -35,6 +35,7 @@ class Builder:
         self.memo = {}  # what rules want to remember about variables
         self.where = ""
         self.apply = self.emit
+        self.close = None  # (outputs) -> what stands for them: called when all lines have been seen
 
     def read(self, v):
         """What stands for a variable or constant now."""
@@ -103,6 +104,8 @@ def rebuild(graph, start, memo=None):
         if out is not line.out:
             env[line.out] = out
     outputs = [b.read(v) for v in graph.outputs]
+    if b.close is not None:
+        outputs = b.close(outputs)
     new.lines, new.outputs = b.lines, outputs
     entry[3] = False
     if not entry[2] and same_lines(new, graph) and all(map(is_, outputs, graph.outputs)):
