@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import adjoint as ad
+from adjoint.compiler.native import pieces
 
 PROGRAMS = {
     "a chain": (lambda x: np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2), 1),
@@ -71,3 +72,38 @@ def test_minus_zero_where_one_term_is_left():
     x = np.zeros(40)
     g = ad.jit(ad.grad(lambda x: np.sum(-(x[1:] * x[:-1]))))(x)
     assert not g.any()
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Even short loops are cut."""
+    for name, value in {"GRAIN": 32, "LEAST": 2, "UNIT": 8}.items():
+        monkeypatch.setattr(pieces, name, value)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [33, 34, 35, 48, 49, 50, 51, 64, 65, 66, 100, 145, 146, 147, 1000])
+@pytest.mark.parametrize("name", [k for k in PROGRAMS if k != "too far apart"])
+def test_in_pieces(name, n, dtype, small_pieces):
+    """What reaches beyond a piece is added to the next; with a rest behind the last one and without."""
+    f, _ = PROGRAMS[name]
+    x = np.random.default_rng(n).normal(size=n).astype(dtype)
+    g = ad.jit(ad.grad(f))
+    want = ad.grad(f)(x)
+    rtol = 1e-12 if dtype is np.float64 else 1e-4
+    results = []
+    for threads in (1, 2):
+        with ad.config(threads=threads):
+            results.append(np.array(g(x)))
+        np.testing.assert_allclose(results[-1], want, rtol=rtol, atol=rtol * np.abs(want).max())
+    np.testing.assert_array_equal(*results)
+    if n >= 64:
+        assert "call void @ad.parallel" in g.lower(x)
+
+
+@pytest.mark.parametrize("n", [1 << 18, (1 << 18) + 1, 300001, 300065])
+def test_of_large_vectors(n):
+    x = np.random.default_rng(n).normal(size=n)
+    y, g = ad.jit(ad.value_and_grad(PROGRAMS["a chain"][0]))(x)
+    np.testing.assert_allclose(g, chain(x), rtol=1e-12, atol=1e-11)
+    np.testing.assert_allclose(y, PROGRAMS["a chain"][0](x), rtol=1e-13)

@@ -93,6 +93,7 @@ class Shifted:
         self.dtype = dtype
         self.reach = max(shifts)
         self.carried: dict = dict.fromkeys(k for k in shifts if k)  # how far on -> the register with the last vector of the terms
+        self.ending = None  # an Access: where a piece of the nest leaves what reaches beyond it
 
 
 def two_sum(machine, a, b):
@@ -188,6 +189,7 @@ class Nest:
         self.columns = True
 
     def _width(self, n, itemsize):
+        n = max([n, *(s.reach for s in self.shifted)])  # what reaches over a vector ends in the next one
         return max(1, min(self.bytes // max(1, itemsize), 1 << (n - 1).bit_length()))
 
     def _innermost(self, itemsize, work, packs):
@@ -263,7 +265,7 @@ class Nest:
                 self.fill(r, r.target.mem)
             return
         self._arrange(itemsize, work, scratch)
-        how = None if scalars is None or self.shifted else pieces.cut(self, work)
+        how = None if scalars is None else pieces.cut(self, work)
         self.depth = len(self.shape)
         filled = []  # memory that reductions are joined in
         for r in self.reductions:
@@ -448,7 +450,7 @@ class Nest:
         for s in self.shifted:
             if n + s.reach > done:
                 nothing = dict.fromkeys(s.carried, self.code.constant(-0.0, s.dtype, w))
-                Step(self, done, w, n + s.reach - done, 0).place(s, nothing)
+                Step(self, done, w, n + s.reach - done, 0).place(s, nothing, ending=s.ending)
 
     def _vectors(self, body, unroll):
         code, n, w = self.code, self.shape[-1], self.width
@@ -569,7 +571,7 @@ class Step:
             n = min(n + s.reach, self.width)
         self.place(s, parts, n)
 
-    def place(self, s, parts, n=None):
+    def place(self, s, parts, n=None, ending=None):
         code, w = self.nest.code, self.width
         total = None
         for k, x in parts.items():
@@ -578,7 +580,7 @@ class Step:
                 code.store_register(x, s.carried[k])
                 x = code.shuffle(code.join([before, x]), range(w - k, 2 * w - k))
             total = x if total is None else self.nest.machine.add(total, x)
-        code.store(total, self.pointer(s.target), n or self.mask)
+        code.store(total, self.pointer(s.target) if ending is None else ending.pointers[-1], n or self.mask)
 
     def gather(self, a, offsets):
         """Elements of a, at byte offsets (an i64 vector) from where it stands."""

@@ -13,6 +13,7 @@ from .storage import Mem
 GRAIN = 1 << 18  # operations in a piece, at the least: 20 to 50 us
 LEAST, MOST = 8, 64  # pieces; a smaller nest is not cut
 UNIT = 64  # a piece of a single axis is a multiple of this many elements
+WHOLE = 16  # a piece of as many times so many elements ends with a whole vector
 PARTIAL = 1 << 19  # bytes of all partial results together
 
 
@@ -30,7 +31,7 @@ def cut(nest, work):
     grains = math.prod(nest.shape) * max(work, 4) // GRAIN
     if grains < LEAST or n < 2:
         return None
-    unit = UNIT if len(nest.shape) == 1 else 1
+    unit = 1 if len(nest.shape) > 1 else max(UNIT, WHOLE) if nest.shifted else UNIT
     most = min(MOST, int(grains), n)
     # without a rest, if that can be had: else the code of the nest stands there twice
     size = next((n // k for k in range(most, most // 4, -1) if n % (k * unit) == 0), -(-n // (most * unit)) * unit)
@@ -52,6 +53,10 @@ def emit(nest, how, once, filled, scalars, scratch):
             m = r.target.mem
             partials[id(r)] = scratch(m.dtype, (how.number + (how.rest > 0), *m.shape))
     places = {id(r.target): partials[id(r)] for r in nest.reductions if id(r) in partials}
+    for s in nest.shifted:
+        s.ending = type(s.target)(scratch(s.dtype, (how.number, s.reach)), [0], False)
+        nest.accesses.append(s.ending)
+        places[id(s.ending)] = s.ending.mem
     own = [a.mem for a in nest.accesses]
     memory = [places.get(id(a), a.mem) for a in nest.accesses]
     steps = [places[id(a)].strides[0] if id(a) in places else a.strides[0] * how.size for a in nest.accesses]
@@ -88,7 +93,10 @@ def emit(nest, how, once, filled, scalars, scratch):
 
     code.module.declare("ad.parallel", "declare void @ad.parallel(ptr, ptr, i64)")
     code.do(f"call void @ad.parallel(ptr @{symbol}, ptr {context}, i64 {how.number})")
+    endings = [s.ending for s in nest.shifted]
     if how.rest:
+        for s in nest.shifted:
+            s.ending = None
         nest.shape[0] = how.rest
         for a, m, mem, step in zip(nest.accesses, own, memory, steps):
             a.mem = Mem(code.at(mem.ptr, step * how.number), m.dtype, m.shape, m.strides)
@@ -99,6 +107,8 @@ def emit(nest, how, once, filled, scalars, scratch):
     for r in nest.reductions:
         if id(r) in partials:
             _join(nest, r, partials[id(r)])
+    for s, ending in zip(nest.shifted, endings):
+        _add_endings(nest, s, ending.mem, how)
 
 
 def _join(nest, r, partial):
@@ -108,3 +118,18 @@ def _join(nest, r, partial):
     first = [True] + [False] * (len(partial.shape) - 1)
     target = joined.reduction(r.kind, r.dtype, first, r.target.mem, [0, *r.target.mem.strides])
     joined.run(lambda get: get.reduce(target, get.load(source)), r.dtype.itemsize)
+
+
+def _add_endings(nest, s, endings, how):
+    """Add what reaches beyond each piece to where the next one begins; behind the last there is nothing yet."""
+    code, target = nest.code, s.target.mem
+    step = target.strides[0]
+    count = how.number if how.rest else how.number - 1
+    over = (count, s.reach)
+    joined = type(nest)(code, over)
+    source = joined.access(Mem(endings.ptr, endings.dtype, over), endings.strides)
+    place = joined.access(Mem(code.at(target.ptr, how.size * step), target.dtype, over), (how.size * step, step), False)
+    joined.run(lambda get: get.store(place, joined.machine.add(get.load(place), get.load(source))), s.dtype.itemsize)
+    if not how.rest:
+        last = code.load(code.at(endings.ptr, count * endings.strides[0]), s.dtype, s.reach)
+        code.store(last, code.at(target.ptr, how.number * how.size * step))

@@ -19,7 +19,7 @@ COPIES = {"concatenate", "stack", "scatter"} | WRITES  # read their values by lo
 VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "imag"}
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
-REACH, FURTHEST = 8, 1 << 16  # elements that a sum in a loop may shift its terms; elements of a longer one, whose loop is for threads
+REACH = 8  # elements that a sum in a loop may shift its terms
 LONGEST = 400  # lines of one loop
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
@@ -108,7 +108,7 @@ class Plan:
     def is_shifted_sum(self, line):
         """A sum of vectors that a loop computes, each put a few elements further on: the loop holds back what reaches over a vector."""
         t = line.out.type
-        if line.op.name != "scatter_sum" or len(t.shape) != 1 or is_small(t) or t.size > FURTHEST or t.dtype.kind != "f":
+        if line.op.name != "scatter_sum" or len(t.shape) != 1 or is_small(t) or t.dtype.kind != "f":
             return False
         shape = line.args[0].type.shape
         boxes = line.params["boxes"]
