@@ -20,7 +20,7 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "ima
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
 REACH = 8  # elements that a sum in a loop may shift its terms
-LONGEST = 400  # lines of one loop
+WHOLE, LONGEST = 800, 400  # lines up to which a loop is left in one, as values go through memory else; lines of the parts of a longer one
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
 
@@ -176,18 +176,20 @@ class Plan:
                 self.level[id(v)] = max(self.level[id(v)], first)
 
     def _cut(self):
-        """Which of the loops over a space, at its level, a line is in: one after the other, each of at most LONGEST lines.
+        """Which of the loops over a space, at its level, a line is in: one after the other, where one would be longer than WHOLE.
 
         What LLVM takes grows faster than the body of a loop: 4,400 lines in eleven loops take 0.7 to 0.9 of the time in one.
         """
         self.turn: dict = {}
-        counts: dict = {}
+        loops: dict = {}
         for line in self.graph.lines:
             v = line.out
             if id(v) in self.space:
                 key = self.level[id(v)], self.space[id(v)] or squeezed(line.args[0].type.shape)
-                n = counts[key] = counts.get(key, -1) + 1
-                self.turn[id(v)] = n // LONGEST
+                loops.setdefault(key, []).append(v)
+        for values in loops.values():
+            longest = LONGEST if len(values) > WHOLE else WHOLE
+            self.turn.update((id(v), n // longest) for n, v in enumerate(values))
 
     def when(self, v):
         """When a loop's value is computed."""

@@ -11,6 +11,7 @@ from ...core.config import config
 from ...traces.graph import Graph
 from .branches import branches
 from .chains import chains
+from .columns import columns
 from .complexes import complexes
 from .cse import cse
 from .dce import dce
@@ -46,6 +47,7 @@ PASSES = (
     ("small products", small_products, 2),
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
+    ("columns", columns, 2),
     ("sums of scatters", sums, 2),
     ("simplify", simplify, 1),
     ("sums of scatters", sums, 2),
