@@ -25,6 +25,14 @@ TABLE = {
         "a generator's own control flow is not staged",
         "collect the values in a list, or in an array made before the loop",
     ),
+    "choice": (
+        "which of them is meant is decided when the code runs, and all must be numbers, or arrays of one shape",
+        "write the decision with if and else, or make them alike",
+    ),
+    "identity": (
+        "in each lane it may be another one",
+        "write `if x` or `if not x`",
+    ),
     "global": (
         "compiled code would not bind the name again at each call",
         "return the value instead",

@@ -182,6 +182,10 @@ def bind(op, *args, **params):
     try:
         y = op.eval(*args, **params)
     except Exception as error:
+        if not plain and op.kind == "elementwise" and any(type(a) is list or type(a) is tuple for a in args):
+            joined = [FUNCTIONS[np.array](a) if type(a) is list or type(a) is tuple else a for a in args]
+            if any(type(a) is Flat or type(a) is Tensor for a in joined):  # lists that hold tensors
+                return bind(op, *joined, **params)
         raise explain(error, op, args)
     if _observers:
         for observe in _observers:

@@ -77,14 +77,19 @@ class Tensor:
 
     @property  # type: ignore[misc]
     def __class__(self):
-        # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch, and isinstance(t, float) where
-        # the value is a Python float; type(t) stays honest.
+        # isinstance(t, np.ndarray) holds, so that code which asks takes its array branch; for a scalar, isinstance(t, float)
+        # and np.floating hold, as they do for NumPy's scalars and Python's floats; type(t) stays honest.
         v = self.value
         while type(v) is Flat or type(v) is Tensor:
             v = v.value
         if type(v) is float or (type(v) is Array and v.weak and v.dtype.kind == "f"):
             return float
-        return np.ndarray
+        if isinstance(v, np.generic):
+            return type(v)
+        if type(v) is np.ndarray and not v.ndim:
+            return np.ndarray
+        t = typeof(self)
+        return t.dtype.type if type(t) is Array and not t.shape else np.ndarray  # in one lane of a batch, not in all
 
     @property
     def shape(self):
@@ -458,7 +463,10 @@ def _ufunc_call(ufunc, inputs, kwargs):
     """The rare ufunc calls: with keywords, or of a ufunc without a rule."""
     out = kwargs.pop("out", None)
     if out is not None and len(out) == 1 and is_tensor(out[0]):
+        chosen = kwargs.pop("where", True)
         result = _ufunc_call(ufunc, inputs, kwargs) if kwargs else UFUNCS[ufunc](*inputs)
+        if chosen is not True:  # what is not chosen stays as it is
+            result = FUNCTIONS[np.where](chosen, result, out[0])
         return WRITE[1](out[0], untracked(result))
     if out is not None and any(o is not None for o in out):
         if not any(map(is_tracked, inputs)):  # into an array: the values
@@ -468,7 +476,9 @@ def _ufunc_call(ufunc, inputs, kwargs):
             f"array and lose its derivative{where()}; write a = a + x instead of a += x, and leave out= away"
         )
     if kwargs.pop("where", True) is not True:
-        raise MissingRuleError(f"np.{ufunc.__name__}(..., where=) of a tensor is not supported{where()}; use np.where")
+        raise MissingRuleError(
+            f"np.{ufunc.__name__}(..., where=) of a tensor needs an out= that is a tensor too{where()}; use np.where"
+        )
     dtype = kwargs.pop("dtype", None)
     kwargs.pop("casting", None)
     if ufunc not in UFUNCS:

@@ -107,7 +107,7 @@ TYPEOF: dict = {
 def typeof(x):
     """The type of a value: array, scalar, tuple, tensor or stack."""
     kind = type(x)
-    if kind is np.ndarray or isinstance(x, np.generic):
+    if kind is np.ndarray or issubclass(kind, np.generic):
         return Array(x.shape, x.dtype)
     if kind in _SCALARS:
         return _SCALARS[kind]

@@ -5,7 +5,7 @@ import numpy as np
 from ..core.errors import LeakError, MutationError
 from ..core.errors import where as at
 from ..core.op import shape as shape_of
-from ..core.tensor import Tensor, peek, release, update
+from ..core.tensor import FUNCTIONS, Tensor, peek, release, update
 from ..core.types import typeof
 from ..primitives.kinds import as_array
 
@@ -178,3 +178,4 @@ class _Columns(_Rows):
 
 
 r_, c_ = _Rows(), _Columns()
+FUNCTIONS[np.r_], FUNCTIONS[np.c_] = r_.__getitem__, c_.__getitem__  # for rewritten code, which asks at each index

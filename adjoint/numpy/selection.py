@@ -279,3 +279,31 @@ for _save in (np.save, np.savez, np.savez_compressed, np.savetxt):
     _leaks(_save, "writes to a file")
 for _date in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string):
     REFUSED[_date] = "it is about dates, and a tensor holds numbers; there is nothing to differentiate"
+
+
+# Questions about values that are not known, captured or batched: the answers are not known either.
+# (What answers with one of Python's own two bools, as allclose, is answered in rewritten code alone, where `is` can wait.)
+
+
+def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    a, b = as_array(a), as_array(b)
+    b = b * 1.0  # the smallest integer has no absolute value, and bools have no difference
+    with np.errstate(invalid="ignore"):
+        near = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b) | (a == b)
+    return near | (np.isnan(a) & np.isnan(b)) if equal_nan else near
+
+
+def _isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    found = np.any(np.expand_dims(as_array(element), -1) == np.reshape(as_array(test_elements), -1), axis=-1)
+    return ~found if invert else found
+
+
+_ASKED: dict = {
+    np.isclose: _isclose, np.isin: _isin,
+    np.isposinf: lambda x, out=None: x == np.inf,
+    np.isneginf: lambda x, out=None: x == -np.inf,
+    np.isreal: lambda x: np.imag(x) == 0 if typeof(x).dtype.kind == "c" else np.ones(shape_of(x), bool),
+    np.iscomplex: lambda x: np.imag(x) != 0 if typeof(x).dtype.kind == "c" else np.zeros(shape_of(x), bool),
+}  # fmt: skip
+for _asked, _otherwise in _ASKED.items():
+    _by_value(_asked, _otherwise)

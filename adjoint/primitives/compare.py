@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from ..core.errors import ConcreteError
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Tensor, concrete, is_tensor, untracked
 from .kinds import implements, nondiff
 
@@ -52,11 +53,19 @@ def round(a, decimals=0, out=None):
 UFUNC_METHODS["round"] = round
 
 
-def _by_value(f):
-    """NumPy's function on the values behind the tensors: it answers a question, and has no derivative to lose."""
+def _by_value(f, otherwise=None):
+    """NumPy's function on the values behind the tensors: it answers a question, and has no derivative to lose.
+
+    otherwise: what is called with the tensors where a value is not known (captured, or one of a batch).
+    """
 
     def answer(*args, **kwargs):
-        y = f(*_values(args), **_values(kwargs))
+        try:
+            y = f(*_values(args), **_values(kwargs))
+        except ConcreteError:
+            if otherwise is None:
+                raise
+            return otherwise(*args, **kwargs)
         return untracked(y) if isinstance(y, np.ndarray) else y
 
     functools.update_wrapper(answer, f)
@@ -73,7 +82,7 @@ def _values(x):
 
 
 for _f in (
-    np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin, np.isreal, np.iscomplex, np.isposinf, np.isneginf,
+    np.allclose, np.array_equal, np.array_equiv,
     np.array_repr, np.array_str, np.array2string, np.shares_memory, np.may_share_memory,
 ):  # fmt: skip
     if _f not in FUNCTIONS:

@@ -14,7 +14,7 @@ from .kinds import elementwise, regular, zero_of
 
 def _inverse(x):
     # of a Python float, or a tensor of one, Python's own division by zero is an error and not infinity
-    return np.reciprocal(x) if type(x) is not np.float64 and isinstance(x, float) else 1 / x
+    return np.reciprocal(x) if isinstance(x, float) and not isinstance(x, np.float64) else 1 / x
 
 
 def _divided_by(f):

@@ -259,10 +259,12 @@ def _add_at(buffer, index, arrays, v):
     if (
         not buffer.flags.c_contiguous
         or np.size(v) < 64
-        or (buffer.ndim == 1 and arrays[0].ndim == 1 and buffer.dtype != np.float32)
+        or (buffer.ndim == 1 and np.ndim(arrays[0]) == 1 and buffer.dtype != np.float32)
     ):
-        if len(arrays) == 1 and 0 < np.ndim(v) < arrays[0].ndim:  # NumPy 2.4 reads beyond v here (np.add.at without its axes)
-            v = np.reshape(v, (1,) * (arrays[0].ndim - np.ndim(v)) + np.shape(v))
+        if len(arrays) == 1 and 0 < np.ndim(v) < np.ndim(
+            arrays[0]
+        ):  # NumPy 2.4 reads beyond v here (np.add.at without its axes)
+            v = np.reshape(v, (1,) * (np.ndim(arrays[0]) - np.ndim(v)) + np.shape(v))
         np.add.at(buffer, fill(index, arrays), v)
     else:
         # np.add.at is 2 to 6 times faster on flat positions than on several indices

@@ -255,7 +255,7 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
     """fill_value with the shape and dtype of a; it may be a tensor, and is differentiated. As `numpy.full_like`."""
     s, dtype = _like(a, dtype, shape)
     if is_tensor(fill_value):
-        return broadcast_to(astype(fill_value, dtype), s)
+        return _copied(broadcast_to(astype(fill_value, dtype), s))  # an array of its own, which may be written
     return untracked(np.full(s, fill_value, dtype))
 
 

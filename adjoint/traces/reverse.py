@@ -91,7 +91,7 @@ class Tape(Trace):
             value = protect(value) if value.shape else value[()]  # a scalar, as NumPy computes with it
             flat = value.dtype.kind == "f"
         else:
-            flat = kind is float or isinstance(value, np.floating)
+            flat = kind is float or issubclass(kind, np.floating)
         t = _new(Flat if flat else Tensor)
         t.value = value
         t.trace = self
@@ -141,7 +141,7 @@ class Tape(Trace):
 
     def wrap(self, y, node):
         kind = type(y)
-        flat = (kind is _ndarray and y.dtype.kind == "f") or kind is float or isinstance(y, np.floating)
+        flat = (kind is _ndarray and y.dtype.kind == "f") or kind is float or issubclass(kind, np.floating)
         t = _new(Flat if flat and kind is not Tensor and kind is not Flat else Tensor)
         t.value = y
         t.trace = self

@@ -8,6 +8,7 @@ through the function. No word of adjoint in them. Options:
     grad      False where the result has no derivative, or is no scalar
 """
 
+import bisect
 import functools
 import math
 from dataclasses import dataclass
@@ -1072,3 +1073,79 @@ def parts_of_complex_numbers(a, b):
     z.real = np.stack([a, b])
     z.imag = a * b
     return np.sum(np.abs(z * z))
+
+
+@construct(V([[2.0, 1.0], [1.0, 3.0]]), V([[2.0, 1.0], [1.5, 3.0]]), vmap=False)
+def closeness_as_one_of_two_objects(a):
+    if np.allclose(a, a.T, atol=0.1) is False:
+        return np.sum(a)
+    return np.sum(a * a)
+
+
+@construct(V([[2.3, 1.2], [1.2, 3.2]]), V([[2.3, 1.2], [1.5, 3.2]]), V([[1.2, 2.3], [2.3, 5.2]]))
+def questions_about_closeness(a):
+    if not np.allclose(a, a.T, atol=0.1) or not np.array_equal(a, a + 0):
+        return np.sum(a)
+    b = np.floor(a)
+    if np.isin(b[0, 0], [1.0, 7.0]):
+        return np.sum(a**3)
+    return np.sum(np.where(np.isclose(b, 1.0), 5 * a, a * a)) + np.array_equiv(b[0], b) * a[1, 1]
+
+
+@construct(POSITIVE, NEGATIVE)
+def what_a_scalar_is(v):
+    x = v[0] if isinstance(v, np.ndarray) else v
+    if isinstance(x, np.ndarray) or hasattr(x, "__len__") or not isinstance(x, (float, np.floating)):
+        x = x[0] * 100
+    return x * x if x > 0 else -x
+
+
+@construct(POSITIVE, NEGATIVE)
+def columns_and_rows_joined(v):
+    a = np.c_[np.ones(3), v, v * v]
+    b = np.r_[v, 1.0, 0:2]
+    s = np.sum(a @ np.r_[v[0], 0.5, 2.0]) + np.sum(b * b)
+    return s if v[1] > 0 else s * s
+
+
+@construct(POSITIVE, NEGATIVE)
+def lists_meet_arrays(v):
+    row = [v[0], v[1] * v[2], 2.0]
+    y = (row - np.array([1.0, 2.0, 3.0])) * row
+    y += row
+    return np.sum(y) if v[0] > 0 else np.sum(y * y)
+
+
+@construct(V([0.3, 1.2, 0.7]), V([2.3, 0.2, 1.7]), V([0.6, 0.6, 1.4]))
+def items_at_places_that_depend(v):
+    rows = [(v[0], "a"), (v[1] * 2, "a"), (v[2] * v[0], "a")]
+    y, _ = rows[int(v[0])]
+    return y * (1.0, 2.5)[int(v[1])] + [v, 2 * v][int(v[2])].sum()
+
+
+@construct(V([0.3, 1.2, 0.7]), V([2.3, 0.2, 1.7]), V([2.6, 0.9, 0.4]))
+def places_of_values(v):
+    row = [v[0], v[1], v[2]]
+    i = row.index(min(row))
+    return v[i - 1] * v[i] + row.count(row[0]) * v[1]
+
+
+KNOTS = [0.0, 0.5, 1.0, 2.0]
+
+
+@construct(0.3, 0.6, 1.3)
+def bisection_in_a_list(x):
+    slopes = [1.0, -2.0, 0.5]
+    i = bisect.bisect(KNOTS, x) - 1
+    return slopes[i] * (x - KNOTS[i]) ** 2 + bisect.bisect_left(KNOTS, x) * x
+
+
+@construct(MIXED, POSITIVE, NEGATIVE, eager=False)
+def results_written_where_a_mask_holds(v):
+    y = np.zeros(3)
+    np.divide(1.0, v, out=y, where=v > 0.5)
+    z = v * 2
+    np.clip(z, -1.0, 1.5, z)
+    w = np.full_like(v, v[0])
+    w[1] = y[1]
+    return np.sum(np.multiply(z, y, out=z)) + np.sum(w * v)

@@ -83,7 +83,8 @@ def is_plain_test(e):
     if kind is ast.Constant:
         return True
     if kind is ast.Compare:
-        return all(type(op) in (ast.Is, ast.IsNot) for op in e.ops)
+        asked = any(type(c) is ast.Constant and type(c.value) is bool for c in (e.left, *e.comparators))
+        return all(type(op) in (ast.Is, ast.IsNot) for op in e.ops) and not asked  # `x is False` is a question about x
     if kind is ast.Call and type(e.func) is ast.Name:
         return e.func.id in ("isinstance", "callable", "hasattr", "issubclass")
     if kind is ast.UnaryOp and type(e.op) is ast.Not:

@@ -87,10 +87,10 @@ def same(a, b):
         return True
     if type(a) is not type(b):
         return False
-    if type(a) in _NUMBERS or isinstance(a, np.generic):
-        return repr(a) == repr(b)  # tells -0.0 from 0.0, and finds nan equal to nan
     if is_tensor(a) or isinstance(a, np.ndarray) or type(a) is Gap:
         return False
+    if type(a) in _NUMBERS or isinstance(a, np.generic):
+        return repr(a) == repr(b)  # tells -0.0 from 0.0, and finds nan equal to nan
     try:
         return bool(a == b)
     except Exception:
@@ -226,6 +226,8 @@ def _misfit(what, paths, a, b):
 def said(x):
     if x is None or is_value(x) or type(x) is str:
         return describe(x)
+    if type(x) is tuple and len(x) <= 4:
+        return f"({', '.join(map(said, x))})"
     if isinstance(x, (list, tuple, dict)):
         return f"a {type(x).__name__} of {len(x)}"
     return f"a {type(x).__name__}"

@@ -11,7 +11,7 @@ from ...core.errors import ConcreteError
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ...primitives.shape import python_number
 from ..fence import refuse
-from . import baked
+from . import baked, lists
 from .calls import CALLS, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
@@ -171,7 +171,19 @@ def _call_numpy(f, *args, **kwargs):
             break
         if type(a) is Gap:
             use(a)
+    if ours is not None and type(f) is not np.ufunc:
+        args, out = _out_of(f, args, kwargs)
+        if out is not None:
+            out[...] = ours(*args, **kwargs)
+            return out
     return wrapped(f(*args, **kwargs))
+
+
+def _out_of(f, args, kwargs):
+    """What remains of the arguments without an out= that is a tensor, and that: the copy's own buffers are."""
+    if f is np.clip and len(args) == 4 and is_tensor(args[3]):
+        return args[:3], args[3]
+    return args, kwargs.pop("out") if is_tensor(kwargs.get("out")) else None
 
 
 def _call_scipy(f, *args, **kwargs):
@@ -223,6 +235,8 @@ def _bound(f, owner):
                 forget(owner, "item", None)
             elif base is list and owner and type(owner[0]) is Gap:
                 use(owner[0])
+            if base is list and name in lists.METHODS:
+                return lists.METHODS[name](owner, *args)
             if base is list and name == "sort":
                 owner[:] = CALLS[sorted](owner, **kwargs)
                 return None
@@ -230,6 +244,8 @@ def _bound(f, owner):
             return read_item(owner, y, args) if base is dict and name == "get" else y
 
         return call
+    if isinstance(owner, tuple) and f.__name__ in lists.METHODS:
+        return functools.partial(lists.METHODS[f.__name__], owner)
     if isinstance(owner, str):
         if f.__name__ in ("format", "join"):
             return functools.partial(_text, f)

@@ -4,7 +4,10 @@ import functools
 
 import numpy as np
 
+from ...core.errors import ConcreteError
 from ...core.tensor import FUNCTIONS, is_tensor
+from ...primitives.kinds import as_array
+from ...primitives.shape import python_number
 from ..fence import refuse
 from .calls import CALLS, calls, nested, unknown, wrapped
 from .merge import Gap, use
@@ -133,3 +136,46 @@ for _kind in {np.dtype(c).type for c in "?bBhHiIlLqQefdFD"}:
 @calls(np.isscalar)
 def _isscalar(x):
     return not x.shape if is_tensor(x) else np.isscalar(x)
+
+
+# What answers with one of Python's own two bools; where the values are not known, with one that is not known yet
+
+
+def _asked(f):
+    def register(otherwise):
+        def call(*args, **kwargs):
+            try:
+                return f(*args, **kwargs)
+            except ConcreteError:
+                return otherwise(*args, **kwargs)
+
+        CALLS[f] = call
+        return otherwise
+
+    return register
+
+
+@_asked(np.allclose)
+def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    return python_number(np.all(FUNCTIONS[np.isclose](a, b, rtol, atol, equal_nan)), bool)
+
+
+@_asked(np.array_equal)
+def _array_equal(a1, a2, equal_nan=False):
+    a, b = as_array(a1), as_array(a2)
+    if np.shape(a) != np.shape(b):
+        return False
+    same = a == b
+    if equal_nan:
+        same = same | ((a != a) & (b != b))
+    return python_number(np.all(same), bool)
+
+
+@_asked(np.array_equiv)
+def _array_equiv(a1, a2):
+    a, b = as_array(a1), as_array(a2)
+    try:
+        np.broadcast_shapes(np.shape(a), np.shape(b))
+    except ValueError:
+        return False
+    return python_number(np.all(a == b), bool)

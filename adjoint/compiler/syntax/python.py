@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...core import tree
-from ...core.tensor import is_tensor, peek
+from ...core.tensor import Tensor, is_tensor, peek
 from ...core.types import typeof
 from ...primitives.index import getitem
 from ...primitives.shape import python_number
@@ -76,8 +76,15 @@ def _isinstance(x, cls):
         if getattr(t, "weak", False):
             return issubclass(t.dtype.type(1).item().__class__, cls)
         if not getattr(t, "shape", True):
-            return isinstance(x, cls) or issubclass(t.dtype.type, cls)
+            return issubclass(t.dtype.type, cls) or issubclass(Tensor, cls)
     return isinstance(x, cls)
+
+
+@calls(hasattr)
+def _hasattr(x, name):
+    if is_tensor(x) and not getattr(typeof(x), "shape", True) and name in ("__len__", "__iter__"):
+        return False  # NumPy's scalars have no length
+    return hasattr(x, name)
 
 
 @calls(type)

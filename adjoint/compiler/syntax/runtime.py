@@ -9,15 +9,17 @@ import types
 import numpy as np
 
 from ...core.errors import ConcreteError, EscapeError
-from ...core.tensor import is_tensor, peek
-from ...core.types import typeof
+from ...core.tensor import FUNCTIONS, is_tensor, peek
+from ...core.types import Array, typeof
 from ...primitives.checks import check_op
 from ...primitives.control import _captured
 from ...primitives.shape import python_number
+from ...traces.batch import Batch
 from ...traces.capture import Capture
 from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
-from . import baked, loops, masked, staged
+from . import baked, lists, loops, masked, staged
+from .calls import nested, unknown, wrapped
 from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
 from .merge import DEAD, Gap, read, use
@@ -387,6 +389,11 @@ class Runtime:
             chosen = masked.getitem(c, key)
             if chosen is not None:
                 return chosen
+        if is_tensor(key) and isinstance(c, (list, tuple)) and unknown(key):
+            return lists.choose([Runtime.item(c, i) for i in range(len(c))], key)
+        if c is np.c_ or c is np.r_:
+            parts = key if type(key) is tuple else (key,)
+            return FUNCTIONS[c](key) if nested(parts) else wrapped(c[key])
         value = c[key]
         if told is not None and type(c) is baked.Environment:
             told.baked(f"os.environ[{key!r}]", baked.ENVIRONMENT)
@@ -546,6 +553,9 @@ def _division_by_zero():
     return ZeroDivisionError("integer division or modulo by zero")
 
 
+_TRUTHS = (Array((), np.dtype(bool), False), Array((), np.dtype(bool), True))
+
+
 def compare(op, a, b):
     if op in COMPARE:
         return COMPARE[op](a, b)
@@ -553,6 +563,12 @@ def compare(op, a, b):
         if type(x) is Gap:
             use(x)
     if op == "is" or op == "is not":
+        for x, y in ((a, b), (b, a)):
+            if type(y) is bool and is_tensor(x) and typeof(x) in _TRUTHS and not peek(x)[0]:
+                if not typeof(x).weak and type(x.trace) is Batch:  # one of Python's two, or of NumPy's, which neither is?
+                    raise refuse("identity", f"`{op} {y}` asks a value of a batch which object it is")
+                if typeof(x).weak:  # np.allclose(a, b) is False
+                    return x if y is (op == "is") else not_(x)
         return (a is b) is (op == "is")
     if isinstance(b, (dict, set, frozenset)):
         unknown_key(a)
