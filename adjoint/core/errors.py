@@ -14,6 +14,7 @@ AdjointError
     CheckError        (AssertionError)   a derivative that disagrees with finite differences
 """
 
+import functools
 import os
 import sys
 import warnings
@@ -85,11 +86,16 @@ def user_frame():
     """The innermost frame outside this package and NumPy, or None."""
     frame = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(_NOT_USERS) and not any(part in name for part in _OTHERS):
+        if _users(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
+
+
+@functools.lru_cache(4096)  # asked for some ten frames at each op that is captured
+def _users(name):
+    """Whether a file is the user's."""
+    return not name.startswith(_NOT_USERS) and not any(part in name for part in _OTHERS)
 
 
 def in_scipy():

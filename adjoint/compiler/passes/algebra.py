@@ -269,6 +269,7 @@ def never_special(b, v, depth=8):
     return all(never_special(b, a, depth - 1) for a in args)
 
 
+_SPECIAL_MOST = 24  # values that are looked at: of loops that are laid out all are made of all, and each product asks
 _SPECIAL_IF_ANY = {"multiply", "add", "subtract"}  # inf * 0 and inf - inf are NaN
 _SPECIAL_IF_FIRST = {"negative", "absolute", "square", "sqrt", "divide", "sin", "cos", "log", "strong_mul"}
 _SPECIAL_ONLY_IF = {"negative", "absolute", "sin", "cos", "tanh", "arctan"}
@@ -282,21 +283,30 @@ def special_where(b, v, p, depth=8):
     while source is not None and source.op.name in _SPECIAL_ONLY_IF and OPS.get(source.op.name) is source.op:
         (p,) = source.args
         source = b.defs.get(p)
-    return type(p) is Var and _special_where(b, v, p, depth)
-
-
-def _special_where(b, v, p, depth):
-    if v is p:
-        return True
-    if type(v) is not Var or not depth or v.type.shape != p.type.shape or v.type.dtype != p.type.dtype:
+    if type(p) is not Var:
         return False
-    key = "special", v, p, depth
-    if key not in b.memo:
-        line = b.defs.get(v)
-        args = () if line is None or OPS.get(line.op.name) is not line.op else line.args
-        args = args if args and line.op.name in _SPECIAL_IF_ANY else args[:1] if args and line.op.name in _SPECIAL_IF_FIRST else ()
-        b.memo[key] = any(_special_where(b, a, p, depth - 1) for a in args)
-    return b.memo[key]
+    shape, dtype = p.type.shape, p.type.dtype
+    row = [v] if v.type.shape == shape and v.type.dtype == dtype else []
+    seen = set(row)
+    while row and depth >= 0 and len(seen) <= _SPECIAL_MOST:
+        if p in row:
+            return True
+        depth -= 1
+        below: list = []
+        for x in row:
+            line = b.defs.get(x)
+            if line is None or OPS.get(line.op.name) is not line.op:
+                continue
+            if line.op.name in _SPECIAL_IF_ANY:
+                below += line.args
+            elif line.op.name in _SPECIAL_IF_FIRST:
+                below.append(line.args[0])
+        row = []
+        for x in below:
+            if x not in seen and type(x) is Var and x.type.shape == shape and x.type.dtype == dtype:
+                seen.add(x)
+                row.append(x)
+    return False
 
 
 def power(b, line):

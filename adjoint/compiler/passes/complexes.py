@@ -83,7 +83,7 @@ def complexes(graph: Graph) -> Graph:
 
 
 def _complex(t):
-    return type(t) is Array and t.dtype.name in ("complex128", "complex64")
+    return type(t) is Array and t.dtype.kind == "c" and t.dtype.itemsize <= 16
 
 
 def _contiguous(x):

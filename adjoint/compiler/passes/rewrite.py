@@ -25,13 +25,14 @@ def broadcasts(op):
 class Builder:
     """A graph in the making. `defs` tells which line set a variable, `env` what stands for the variables replaced."""
 
-    __slots__ = ("apply", "close", "defs", "env", "lines", "memo", "uses", "where")
+    __slots__ = ("apply", "close", "defs", "env", "graph", "lines", "memo", "uses", "where")
 
-    def __init__(self, uses=None):
+    def __init__(self, graph=None):
         self.lines = []
         self.defs = {}
         self.env = {}
-        self.uses = uses or {}
+        self.graph = graph
+        self.uses = None  # how often each variable is read: counted when first asked for
         self.memo = {}  # what rules want to remember about variables
         self.where = ""
         self.apply = self.emit
@@ -58,6 +59,8 @@ class Builder:
 
     def once(self, v):
         """Whether v is read in one place only."""
+        if self.uses is None:
+            self.uses = {} if self.graph is None else count_uses(self.graph)
         return self.uses.get(v, 1) <= 1
 
 
@@ -80,7 +83,7 @@ def rebuild(graph, start, memo=None):
         return entry[1]
     new = Graph(graph.inputs, graph.lines, graph.outputs, graph.structure, graph.hidden, graph.name)
     memo[id(graph)] = entry = [graph, new, False, True]
-    b = Builder(count_uses(graph))
+    b = Builder(graph)
     step = start(b)
     env = b.env
     for line in graph.lines:
