@@ -71,6 +71,7 @@ class Record(NamedTuple):
 def run(graph: Graph, level: int = 2) -> Graph:
     """The graph after the passes of this level: 0 what code generation needs, 1 all that keep every bit, 2 all."""
     records = []
+    sizes: dict = {}
     done: dict = {}  # pass -> the graph that it has left
     for name, apply, least in PASSES:
         if level < least or done.get(apply) is graph:
@@ -78,7 +79,7 @@ def run(graph: Graph, level: int = 2) -> Graph:
         start = time.perf_counter()
         after = apply(graph)
         seconds = time.perf_counter() - start
-        records.append(Record(name, graph, after, size(graph), size(after), seconds))
+        records.append(Record(name, graph, after, _size(graph, sizes), _size(after, sizes), seconds))
         graph = done[apply] = after
     if config.debug >= 6:
         for r in records:
@@ -91,6 +92,12 @@ def run(graph: Graph, level: int = 2) -> Graph:
         graph = Graph(graph.inputs, graph.lines, graph.outputs, graph.structure, graph.hidden, graph.name)
     graph.cache["passes"] = tuple(records)
     return graph
+
+
+def _size(graph, sizes):
+    if id(graph) not in sizes:
+        sizes[id(graph)] = graph, size(graph)
+    return sizes[id(graph)][1]
 
 
 def records(graph: Graph) -> tuple:
