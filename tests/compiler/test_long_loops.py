@@ -21,6 +21,7 @@ def deep(x):
 def test_cut_loops_give_the_same(monkeypatch, longest):
     want = ad.value_and_grad(deep)(X)
     monkeypatch.setattr(plan, "LONGEST", longest)
+    monkeypatch.setattr(plan, "WHOLE", longest)
     f = ad.jit(ad.value_and_grad(deep))
     value, gradient = f(X)
     np.testing.assert_allclose(value, want[0], rtol=1e-13)
@@ -30,7 +31,7 @@ def test_cut_loops_give_the_same(monkeypatch, longest):
 
 def long(x):
     for _ in (0, 1, 2, 3, 4, 5, 6, 7):
-        for _ in (0, 1, 2, 3, 4, 5, 6, 7):
+        for _ in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9):
             x = np.tanh(np.sin(x) * 1.1) + 0.1 * np.cos(x) - 0.05 * x * x
     return np.sum(x)
 
@@ -40,12 +41,13 @@ def test_long_bodies_are_cut():
     np.testing.assert_allclose(f(X), ad.grad(long)(X), rtol=1e-9)
     loops = [row for row in f.explain().splitlines() if row.startswith("  loop over")]
     assert len(loops) > 1
-    assert max(len(row.split(":")[1].split()) for row in loops) <= 2 * plan.LONGEST  # some lines are computed again
+    assert max(len(row.split(":")[1].split()) for row in loops) <= 2 * plan.WHOLE  # some lines are computed again
 
 
 @pytest.mark.parametrize("p", PROGRAMS[::5], ids=[p.name for p in PROGRAMS[::5]])
 def test_programs(monkeypatch, p):
     monkeypatch.setattr(plan, "LONGEST", 2)
+    monkeypatch.setattr(plan, "WHOLE", 2)
     arguments = tuple(range(len(p.args)))
 
     def total(*args):
