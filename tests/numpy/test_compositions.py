@@ -114,6 +114,8 @@ CASES = {
     "view": (lambda x: x.view() * 2, (X,), True),
 }
 
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # from NumPy 2.5 on
+
 
 def leaves(y):
     return list(y) if type(y) is list else [y]
