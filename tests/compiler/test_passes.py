@@ -786,3 +786,21 @@ def test_signs_of_small_integers_stay_where_they_are():
         for x in (small, small.astype(np.int8)):
             graph = capture(f, x, large)
             assert np.array_equal(passes.run(graph).run(x, large)[0], f(x, large))
+
+
+def test_logaddexp_with_zero_is_softplus():
+    x = np.array(
+        [0.0, -0.0, 1.0, -1.0, 40.0, -40.0, 710.0, -710.0, -746.0, np.inf, -np.inf, np.nan, 1e-300, 3.0, -3.0, 0.5, 2.0]
+    )
+
+    def f(x):
+        return np.logaddexp(0.0, x) + np.logaddexp(x, 0)
+
+    compiled = ad.jit(f)
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-15)
+    assert [line.op.name for line in compiled.graph(x).lines] == ["softplus", "add"]
+    np.testing.assert_allclose(ad.jit(lambda x: np.logaddexp(x, 1.0))(x), np.logaddexp(x, 1.0), rtol=1e-15)
+    single = x.astype(np.float32)
+    np.testing.assert_allclose(
+        ad.jit(lambda x: np.logaddexp(x, np.float64(0)))(single), np.logaddexp(single.astype(np.float64), 0), rtol=1e-15
+    )

@@ -16,7 +16,7 @@ from .rewrite import constant, fit, number
 _op = OPS.__getitem__
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = map(_op, ("add", "subtract", "multiply", "divide", "negative"))
 WHERE, EQUAL, NOT_EQUAL, NOT, ISINF = map(_op, ("where", "equal", "not_equal", "logical_not", "isinf"))
-STRONG, ASTYPE, SCATTER = map(_op, ("strong_mul", "astype", "scatter"))
+STRONG, ASTYPE, SCATTER, SOFTPLUS = map(_op, ("strong_mul", "astype", "scatter", "softplus"))
 
 
 def _real(v):
@@ -309,6 +309,15 @@ def special_where(b, v, p, depth=8):
     return False
 
 
+def logaddexp(b, line):
+    """log(1 + e**x) takes less, and shares its exponential with the sigmoid that is its derivative."""
+    for x, y in both_ways(line):
+        c = constant(b, y)
+        if c is not None and c == 0 and _float(x) and x.type.dtype == line.out.type.dtype:
+            return fit(b, b.apply(SOFTPLUS, [x]), line.out.type)
+    return None
+
+
 def power(b, line):
     x, y = line.args
     c = constant(b, y)
@@ -466,6 +475,7 @@ RULES = {
     "divide": [divide],
     "strong_mul": [strong_mul],
     "power": [power],
+    "logaddexp": [logaddexp],
     "negative": [negative],
     "positive": [same],
     "copy": [same],
