@@ -14,7 +14,9 @@ from ..core.errors import warn
 from ..core.types import Array
 from ..primitives import loops
 from . import passes
+from .passes.plain import plain
 
+LOOKED_AT = 4096  # entries of results, up to which looking for a NaN among them costs little beside any work that made them
 LARGEST = 20_000  # lines, those of bodies included, up to which a graph is compiled: LLVM needs about 0.3 ms a line
 _lock = threading.RLock()
 _SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
@@ -24,12 +26,14 @@ class Program:
     """One graph, compiled when it is first called.
 
     run(*leaves) -> list of outputs. notes: what was emitted, a line a step. seconds: what compiling took, by stage.
-    checks: the code looks for wrong uses of its own memory (native/guard.py).
+    checks: the code looks for wrong uses of its own memory (native/guard.py). plain: products may be plain ones where a NaN tells
+    that they must not be (passes/plain.py): then `_Again` runs.
     """
 
-    def __init__(self, graph, checks=False):
+    def __init__(self, graph, checks=False, plain=True):
         self.graph = graph
         self.checks = checks
+        self.plain = plain
         self.seconds: dict = {}
         self.notes: list = []
         self.text = ""
@@ -113,8 +117,12 @@ class Program:
 
         start = time.perf_counter()
         host = build.host()
+        found = plain(graph) if self.plain else None
+        suspects: list = []
+        if found is not None and _looks_pay(*found):
+            graph, suspects = found
         kernel = Kernel(graph, host.fma, self.checks, host.triple.startswith("x86_64"))
-        text = kernel.compile()
+        text = kernel.compile(suspects)
         module = kernel.module
         ir = build.assemble(module, text)
         self.seconds["emission"] = time.perf_counter() - start
@@ -129,6 +137,12 @@ class Program:
             back = callback.register_callback(lambda arrays, f=function: f(*arrays), ins, outs)
             keep.append(back)
             symbols[symbol] = back.number
+        if suspects:
+            types = ([v.type for v in vs] for vs in (graph.inputs, graph.outputs))
+            back = callback.register_callback(_Again(self.graph, self.checks), *types)
+            keep.append(back)
+            symbols["ad.again"] = back.number
+            kernel.note("products do not select; where a result is NaN, all is done again with products that do")
         self.loaded = build.load(ir, symbols)
         self.loaded.keep += keep
         self.seconds["LLVM"] = time.perf_counter() - start
@@ -159,6 +173,26 @@ class Program:
     def _interpret(self, *leaves):
         with np.errstate(all="ignore"):
             return [_as_output(y, v.type) for y, v in zip(self.graph.run(*leaves), self.graph.outputs)]
+
+
+class _Again:
+    """What a kernel calls whose plain products have given a NaN: the program with those that select, compiled the first time."""
+
+    def __init__(self, graph, checks):
+        self.graph = graph
+        self.checks = checks
+        self.program: Program | None = None
+
+    def __call__(self, leaves):
+        if self.program is None:
+            self.program = Program(self.graph, self.checks, plain=False)
+        return self.program(*leaves)
+
+
+def _looks_pay(graph, suspects):
+    """Whether to look for NaN among these outputs costs little beside the work: they are small, or there are loops."""
+    size = sum(graph.outputs[k].type.size for k in suspects)
+    return size <= LOOKED_AT or any(line.op.name in ("scan", "while_loop") for line in graph.lines)
 
 
 def program(graph) -> Program:

@@ -12,7 +12,7 @@ from ...core.types import Array, Tuple
 from ...traces.derive import COMPARISONS
 from ...traces.graph import Const, Var
 from .build import host
-from .code import Code, Module, Value, element, half_dtype, supported
+from .code import BOOL, Code, Module, Value, element, half_dtype, supported
 from .guard import GUARD, Guard
 from .machine import ELEMENTWISE, Machine, cost
 from .nest import Nest
@@ -59,8 +59,8 @@ class Kernel:
         self.inner: dict = {}  # (slot, offset) of a stack of stacks -> one like those that are its steps
         self.guard = Guard(self.code) if checks else None
 
-    def compile(self):
-        """Emit the whole kernel: its text."""
+    def compile(self, suspects=()):
+        """Emit the whole kernel: its text. suspects: the outputs of which a NaN means that all is to be done again, by `ad.again`."""
         code, graph = self.code, self.graph
         inputs = []
         for i, v in enumerate(graph.inputs):
@@ -75,6 +75,8 @@ class Kernel:
             self.guard.poison(target.ptr, target.nbytes)
         emitter = Emitter(self, graph, inputs, targets)
         emitter.run()
+        if suspects:
+            self._look(emitter, [targets[k] for k in suspects])
         if self.guard is not None:
             emitter.release()  # which looks at the zones
         body = code.lines[start:]
@@ -83,6 +85,22 @@ class Kernel:
             code.do(f"store i64 0, ptr {code.at('%ws', slot + 16)}")
         code.lines += body
         return code.finish() + self._cleanup()
+
+    def _look(self, emitter, targets):
+        """Call `ad.again` where an output holds a NaN."""
+        code = self.code
+        nan = "false"
+        for target in targets:
+            nan = code.emit(f"or i1 {nan}, {emitter.holds_nan(target)}")
+        with code.when(nan):
+            bad = code.emit(f"call i32 @ad.callback(i64 {self.number('ad.again')}, ptr %ins, ptr %outs)")
+            code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
+
+    def number(self, symbol):
+        """The number of a callback, of which `symbol` becomes the address."""
+        self.module.declare(symbol, f"@{symbol} = external global i8")
+        self.external("ad.callback", "i32 {}(i64, ptr, ptr)")
+        return f"ptrtoint (ptr @{symbol} to i64)"
 
     def _cleanup(self):
         """The function that frees what a workspace holds beyond itself."""
@@ -420,6 +438,23 @@ class Emitter:
         b = nest.access(target, target.strides, False)
         nest.run(lambda get: get.store(b, self.code.splat(x, get.width)), target.dtype.itemsize)
 
+    def holds_nan(self, mem):
+        """Whether a floating-point array holds a NaN: an i1."""
+        code, machine = self.code, self.machine
+        if mem.size == 0:
+            return "false"
+        if is_small(Array(mem.shape, mem.dtype)):
+            nans = machine.isnan(load_reg(code, mem).value)
+            if nans.width == 1:
+                return nans.name
+            return code.emit(f"icmp ne i{nans.width} {code.emit(f'bitcast {nans} to i{nans.width}')}, 0")
+        nest = Nest(code, mem.shape)
+        a = nest.access(mem, mem.strides)
+        found = self.local(BOOL, ())
+        r = nest.reduction("logical_or", BOOL, [True] * len(mem.shape), found, [0] * len(mem.shape))
+        nest.run(lambda get: get.reduce(r, machine.isnan(get.load(a))), mem.dtype.itemsize)
+        return code.load(found.ptr, BOOL).name
+
     def accumulate(self, target, source):
         """target[...] += source."""
         if target.size == 0:
@@ -494,10 +529,8 @@ class Emitter:
 
         symbol = f"ad.call.{len(kernel.callbacks)}"
         kernel.callbacks.append((symbol, run, types, outs))
-        kernel.module.declare(symbol, f"@{symbol} = external global i8")
-        kernel.external("ad.callback", "i32 {}(i64, ptr, ptr)")
         kernel.note(f"{line.op.name}: called back into NumPy")
-        bad = code.emit(f"call i32 @ad.callback(i64 ptrtoint (ptr @{symbol} to i64), ptr {ins}, ptr {results})")
+        bad = code.emit(f"call i32 @ad.callback(i64 {kernel.number(symbol)}, ptr {ins}, ptr {results})")
         code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
         return memory if many else memory[0]
 

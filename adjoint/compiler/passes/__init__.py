@@ -25,6 +25,7 @@ from .rewrite import bodies
 from .shifts import shifts
 from .simplify import simplify
 from .small import small_products
+from .steps import steps
 from .sums import sums
 from .triangles import triangles
 
@@ -48,6 +49,7 @@ PASSES = (
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("columns", columns, 2),
+    ("steps", steps, 2),
     ("sums of scatters", sums, 2),
     ("simplify", simplify, 1),
     ("sums of scatters", sums, 2),
