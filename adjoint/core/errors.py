@@ -46,11 +46,22 @@ class ShapeError(AdjointError, ValueError):
     """Shapes that do not fit together."""
 
 
-class LeakError(AdjointError, TypeError):
+raised = [0, None]  # how many of the two errors below there were, and (class, arguments) of the last: see `surfaced`
+
+
+class _AskedError(AdjointError, TypeError):
+    """Code that is not ours asked a tensor for what it cannot give; and may put an error of its own in the place of ours."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        raised[:] = raised[0] + 1, (type(self), args)
+
+
+class LeakError(_AskedError):
     """A conversion that would silently lose the derivative."""
 
 
-class ConcreteError(AdjointError, TypeError):
+class ConcreteError(_AskedError):
     """Python asked for the value of something that is not known: a captured or a batched tensor."""
 
 
@@ -99,16 +110,18 @@ def _users(name):
 
 
 def in_scipy():
-    """Whether the user's line is in a function of SciPy now."""
+    """The function of SciPy that the user's line is in now, as `optimize.brentq`; '' where it is in none."""
     frame = sys._getframe(1)
+    found = None
     while frame is not None:
         name = frame.f_code.co_filename
         if _OTHERS[1] in name and not name.startswith(_HERE):
-            return True
-        if not name.startswith(_NOT_USERS) and _OTHERS[0] not in name:
-            return False
+            if found is None or not frame.f_globals["__name__"].startswith("scipy._"):  # a decorator's
+                found = frame
+        elif not name.startswith(_NOT_USERS) and _OTHERS[0] not in name:
+            break
         frame = frame.f_back
-    return False
+    return f"{found.f_globals['__name__'].split('.')[1]}.{found.f_code.co_name}" if found else ""
 
 
 def as_it_stands(what):
@@ -126,6 +139,34 @@ def where():
     """` (model.py:12)`, for the end of a sentence in a message; '' when no user's frame is found."""
     line = user_line()
     return f" ({line})" if line else ""
+
+
+def surfaced(error, before):
+    """What SciPy hid behind an error of its own: an error of ours, or one of the user's; None where nothing is hidden.
+
+    before: `raised[0]` at the start of the call that failed.
+    """
+    chain: dict = {}
+    last, broken = error, False
+    while last is not None and id(last) not in chain:
+        chain[id(last)] = root = last
+        broken = broken or (type(last) is SystemError and "exception set" in str(last))
+        last = last.__cause__ or last.__context__
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if not broken and (tb is None or not any(part in tb.tb_frame.f_code.co_filename for part in _OTHERS)):
+        return None
+    for e in chain.values():
+        if isinstance(e, _AskedError):
+            return e.with_traceback(error.__traceback__)
+    if broken:  # C code went on after a callback had failed
+        return root if root is not error else None
+    if raised[0] == before:
+        return None
+    ours = raised[1][0](*raised[1][1])  # it was printed and forgotten, as by fsolve
+    ours.__cause__ = error
+    return ours.with_traceback(error.__traceback__)
 
 
 def warn(message, category=RuntimeWarning):

@@ -4,6 +4,7 @@
 it converts to NumPy freely. A tracked one refuses every conversion that would lose its derivative.
 """
 
+import sys
 import weakref
 from _thread import RLock
 
@@ -320,8 +321,17 @@ def _recorded(trace):
 
 
 def _way_out():
-    if in_scipy():
-        return "SciPy's function asks for a plain array: call the function of the same name in adjoint.scipy, if it is there"
+    name = in_scipy()
+    if name:
+        module, _, f = name.partition(".")
+        theirs = getattr(sys.modules.get(f"scipy.{module}"), f, None)
+        if theirs is None:
+            return "SciPy asks for plain numbers here; the functions of adjoint.scipy take tensors"
+        if SCIPY[0](theirs) is not None:
+            return f"scipy.{name} asks for plain numbers: call adjoint.scipy.{name}, which takes tensors"
+        return (
+            f"scipy.{name} asks for plain numbers, and there is none in adjoint.scipy: give it a rule, ad.custom_rule"
+        )
     return (
         "use the tensor itself (operators, methods and np functions work on it; ad.numpy.stack or ad.numpy.array join tensors); "
         + as_it_stands("np.array([x, y]), a[i] = x and the math module's functions work as they stand")

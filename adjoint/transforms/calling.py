@@ -16,7 +16,9 @@ from ..core.errors import (
     MutationError,
     ShapeError,
     defined,
+    raised,
     rewriting,
+    surfaced,
     where,
 )
 from ..core.op import check_array, labels
@@ -160,10 +162,11 @@ _FILL = (
 
 
 def call(f, args, kwargs):
-    """f(*args, **kwargs), with NumPy's errors about tensors put in words of ours."""
+    """f(*args, **kwargs), with NumPy's and SciPy's errors about tensors put in words of ours."""
     copy_of = rewriting.get()
     if copy_of is not None:
         f = copy_of(f)
+    before = raised[0]
     try:
         return f(*args, **kwargs)
     except (LeakError, ConcreteError) as error:
@@ -176,23 +179,40 @@ def call(f, args, kwargs):
         raise
     except AdjointError:
         raise
-    except (ValueError, TypeError) as error:
-        cause = error.__cause__ or error.__context__
-        line = _line(error)
-        if isinstance(cause, LeakError):
-            raise LeakError(
-                f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; {_FILL}"
-            ).with_traceback(error.__traceback__) from error
-        if isinstance(cause, ConcreteError):
-            raise ConcreteError(
-                f"a tensor whose value is not known here (batched or captured) was stored in a NumPy array{line}; {_FILL}"
-            ).with_traceback(error.__traceback__) from error
-        if "read-only" in str(error):
-            raise MutationError(
-                f"an array was changed after it had been recorded for the backward pass{line}; write into a copy of it "
-                "(or turn the guard off with ad.config(guard=False), if you know that it is not read again)"
-            ).with_traceback(error.__traceback__) from error
-        raise
+    except Exception as error:
+        ours = _in_our_words(error, before)
+        if ours is None:
+            raise
+    try:
+        raise ours  # here: within the handler, what hid it would become its context
+    finally:
+        del ours  # it holds this frame
+
+
+def _in_our_words(error, before):
+    """What to raise in the place of an error of NumPy's or SciPy's about a tensor; None for any other."""
+    hidden = surfaced(error, before)
+    if hidden is not None or not isinstance(error, (ValueError, TypeError)):
+        return hidden
+    cause = error.__cause__ or error.__context__
+    line = _line(error)
+    if isinstance(cause, LeakError):
+        ours = LeakError(
+            f"a tensor that is being differentiated was stored in a NumPy array, which would lose its derivative{line}; {_FILL}"
+        )
+    elif isinstance(cause, ConcreteError):
+        ours = ConcreteError(
+            f"a tensor whose value is not known here (batched or captured) was stored in a NumPy array{line}; {_FILL}"
+        )
+    elif "read-only" in str(error):
+        ours = MutationError(
+            f"an array was changed after it had been recorded for the backward pass{line}; write into a copy of it "
+            "(or turn the guard off with ad.config(guard=False), if you know that it is not read again)"
+        )
+    else:
+        return None
+    ours.__cause__ = error
+    return ours.with_traceback(error.__traceback__)
 
 
 def _line(error):

@@ -28,7 +28,7 @@ def complains(cls, *parts, line=True):
         yield caught
     except Exception as error:
         caught.text = text = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        assert isinstance(error, cls), f"{type(error).__name__} instead of {cls.__name__}: {text}"
+        assert isinstance(error, cls), f"{type(error).__name__} instead of {cls}: {text}"
         missing = [part for part in parts if part not in text]
         assert not missing, f"the text lacks {missing}:\n{text}"
         if line:
@@ -36,7 +36,7 @@ def complains(cls, *parts, line=True):
             assert any(f"{at})" in text or f"{at}\n" in text or text.endswith(at) for at in lines), \
                 f"the text names none of {lines}:\n{text}"  # fmt: skip
         return
-    pytest.fail(f"no {cls.__name__} was raised")
+    pytest.fail(f"no {cls} was raised")
 
 
 def _lines(error, file):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...core import tensor as _tensor
 from ...core import tree
-from ...core.errors import ConcreteError
+from ...core.errors import ConcreteError, raised, surfaced
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ...primitives.shape import python_number
 from ..fence import refuse
@@ -188,11 +188,18 @@ def _out_of(f, args, kwargs):
 
 def _call_scipy(f, *args, **kwargs):
     """SciPy's own function, or ours where it is given a tensor."""
-    if any(map(is_tensor, tree.flatten((args, kwargs))[0])):
-        ours = _tensor.SCIPY[0](f)
-        if ours is not None:
-            return ours(*args, **kwargs)
-    return _call_numpy(f, *args, **kwargs)
+    ours = _tensor.SCIPY[0](f) if any(map(is_tensor, tree.flatten((args, kwargs))[0])) else None
+    before = raised[0]
+    try:
+        return _call_numpy(f, *args, **kwargs) if ours is None else ours(*args, **kwargs)
+    except Exception as error:
+        hidden = surfaced(error, before)
+        if hidden is None:
+            raise
+    try:
+        raise hidden
+    finally:
+        del hidden  # it holds this frame
 
 
 def _random(f, *args, **kwargs):
