@@ -8,6 +8,8 @@ from builtins import type as _type
 
 from ..core.tensor import is_tensor, peek
 
+DictBox, ListBox, TupleBox = dict, list, tuple
+
 
 def _inside(x):
     return peek(x)[1] if is_tensor(x) else x

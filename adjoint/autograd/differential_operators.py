@@ -12,6 +12,7 @@ from ..core import tree
 from ..core.errors import ConcreteError, DTypeError, LeakError, MissingRuleError
 from ..core.types import typeof
 from ..transforms import derivatives
+from .vspaces import vspace as vspace
 
 
 def nary(operator):

@@ -17,7 +17,11 @@ from ..core.tuples import items
 from ..core.types import Tuple, typeof
 from ..primitives.custom import _dense, _transposed_jvp, _transposed_vjp
 from ..primitives.kinds import cast, zeros_like
+from .agreement import check as check_agreement
+from .boxes import Box as Box
 from .differential_operators import conjugated
+from .vspaces import VSpace as VSpace
+from .vspaces import vspace as vspace
 
 
 def primitive(f):
@@ -111,28 +115,30 @@ def _fitted(name, c, x):
     return c if typeof(c).dtype == t.dtype else cast(c if is_tensor(c) else np.asarray(c), t.dtype)
 
 
-def _rules(fun):
+def _give(fun, kind, maker, count=None, linear=False):
+    """A primitive's rule; one for another function, which has its derivative, must agree with that. count: of arguments."""
     rules = getattr(fun, "rules", None)
     if type(rules) is not dict:
-        raise RuleError(
-            f"{getattr(fun, '__name__', fun)} is no primitive of yours; decorate a function with @primitive"
-        )
-    return rules
+        check_agreement(fun, kind, maker, count)
+    elif kind == "jvp":
+        rules.update(jvp=maker, linear=linear)
+    else:
+        rules["vjp"] = maker
 
 
-def defvjp_argnums(fun, vjpmaker):
+def defvjp_argnums(fun, vjpmaker, *, _count=None):
     """vjpmaker(argnums, ans, args, kwargs) returns g -> one cotangent for each of argnums."""
-    _rules(fun)["vjp"] = vjpmaker
+    _give(fun, "vjp", vjpmaker, _count)
 
 
-def defvjp_argnum(fun, vjpmaker):
+def defvjp_argnum(fun, vjpmaker, *, _count=None):
     """vjpmaker(argnum, ans, args, kwargs) returns g -> the cotangent of that argument."""
 
     def maker(argnums, ans, args, kwargs):
         pulls = [vjpmaker(k, ans, args, kwargs) for k in argnums]
         return lambda g: [pull(g) for pull in pulls]
 
-    defvjp_argnums(fun, maker)
+    defvjp_argnums(fun, maker, _count=_count)
 
 
 def defvjp(fun, *vjpmakers, argnums=None):
@@ -145,15 +151,15 @@ def defvjp(fun, *vjpmakers, argnums=None):
         rule = makers[argnum]
         return (lambda g: None) if rule is None else rule(ans, *args, **kwargs)
 
-    defvjp_argnum(fun, maker)
+    defvjp_argnum(fun, maker, _count=max(makers, default=-1) + 1)
 
 
-def defjvp_argnums(fun, jvpmaker):
+def defjvp_argnums(fun, jvpmaker, *, _count=None, _linear=False):
     """jvpmaker(argnums, ts, ans, args, kwargs) returns the tangent of the result."""
-    _rules(fun).update(jvp=jvpmaker, linear=False)
+    _give(fun, "jvp", jvpmaker, _count, _linear)
 
 
-def defjvp_argnum(fun, jvpmaker):
+def defjvp_argnum(fun, jvpmaker, *, _count=None, _linear=False):
     """jvpmaker(argnum, t, ans, args, kwargs) returns what the tangent of that argument adds."""
 
     def maker(argnums, ts, ans, args, kwargs):
@@ -161,7 +167,7 @@ def defjvp_argnum(fun, jvpmaker):
         parts = [p for p in parts if p is not None]
         return functools.reduce(lambda a, b: tree.map(np.add, a, b), parts) if parts else None
 
-    defjvp_argnums(fun, maker)
+    defjvp_argnums(fun, maker, _count=_count, _linear=_linear)
 
 
 def defjvp(fun, *jvps, argnums=None):
@@ -172,18 +178,17 @@ def defjvp(fun, *jvps, argnums=None):
         if argnum not in rules:
             raise MissingRuleError(f"no jvp rule of {getattr(fun, '__name__', fun)} for argument {argnum}")
         rule = rules[argnum]
-        if rule == "same":
+        if isinstance(rule, str) and rule == "same":
             return fun(*args[:argnum], t, *args[argnum + 1 :], **kwargs)
         return None if rule is None else rule(t, ans, *args, **kwargs)
 
-    defjvp_argnum(fun, maker)
-    _rules(fun)["linear"] = "same" in jvps
+    same = any(isinstance(rule, str) and rule == "same" for rule in jvps)
+    defjvp_argnum(fun, maker, _count=max(rules, default=-1) + 1, _linear=same)
 
 
 def def_linear(fun):
     """Declare a function linear in each of its arguments."""
-    defjvp_argnum(fun, lambda k, t, ans, args, kwargs: fun(*args[:k], t, *args[k + 1 :], **kwargs))
-    _rules(fun)["linear"] = True
+    defjvp_argnum(fun, lambda k, t, ans, args, kwargs: fun(*args[:k], t, *args[k + 1 :], **kwargs), _linear=True)
 
 
 def notrace_primitive(f):

@@ -2,6 +2,7 @@
 
 from ..core.tensor import is_tracked
 from ..primitives.custom import stop_gradient
+from .boxes import Box as Box
 from .extend import notrace_primitive as notrace_primitive
 from .extend import primitive as primitive
 

@@ -223,7 +223,7 @@ def test_missing_and_wrong_rules_are_errors():
     defvjp(f, lambda ans, x: lambda g: np.ones(3) * g)
     with pytest.raises(TypeError, match="shape"):
         grad(f)(1.0)
-    with pytest.raises(AdjointError, match="no primitive"):
+    with pytest.raises(AdjointError, match="differs from its derivative"):
         defvjp(np.sin, lambda ans, x: lambda g: g)
     defvjp(f, None)
     assert grad(f)(1.0) == 0.0

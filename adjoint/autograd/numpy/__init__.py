@@ -3,39 +3,21 @@
 As `adjoint.numpy`, but what is made of plain values (`zeros`, `arange`, `array` ...) is a plain array, as in autograd.
 """
 
-import functools as _functools
-
 import numpy as _np
 
 from ... import numpy as _anp
-from ...core import tree as _tree
-from ...core.tensor import is_tensor as _is_tensor
-from . import fft, linalg, random
+from . import choices as _choices
+from . import fft, linalg, numpy_boxes, numpy_vjps, numpy_vspaces, numpy_wrapper, random
+from .choices import clip as clip
+from .choices import where as where
 from .pieces import c_ as c_
 from .pieces import full as full
 from .pieces import make_diagonal as make_diagonal
+from .pieces import metadata as metadata
 from .pieces import r_ as r_
 
 __version__ = _np.__version__
-
-
-def _plain_or_ours(plain, ours):
-    @_functools.wraps(ours)
-    def f(*args, **kwargs):
-        for x in args:
-            if _is_tensor(x) or (type(x) in (list, tuple) and any(map(_is_tensor, _tree.flatten(x)[0]))):
-                return ours(*args, **kwargs)
-        return (ours if any(map(_is_tensor, kwargs.values())) else plain)(*args, **kwargs)
-
-    return f
-
-
-def where(condition, *args, **kwargs):
-    """As `numpy.where`, with keywords too; the choice between Python's numbers or lists is one of them."""
-    xy = [*args, *(kwargs[name] for name in ("x", "y") if name in kwargs)]
-    y = _anp.where(condition, *xy)
-    plain = len(xy) == 2 and not any(isinstance(a, _np.generic) or hasattr(a, "dtype") for a in (condition, *xy))
-    return y.tolist() if plain and type(y) is _np.ndarray else y
+__all__ = [*(name for name in _np.__all__ if name[0] != "_"), "make_diagonal"]  # `from adjoint.autograd.numpy import *`
 
 
 def __getattr__(name):
@@ -44,7 +26,9 @@ def __getattr__(name):
     value = getattr(_np, name) if not hasattr(_anp, name) else getattr(_anp, name)
     plain = getattr(_np, name, None)
     if plain is not None and value is not plain and callable(value):
-        value = _plain_or_ours(plain, value)
+        value = _choices.plain_or_ours(plain, value)
+    if name in _choices.JOINING:
+        value = _choices.of_any_iterable(value)
     globals()[name] = value
     return value
 

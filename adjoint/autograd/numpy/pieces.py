@@ -1,10 +1,11 @@
-"""Arrays put together from pieces: r_, c_, full, make_diagonal."""
+"""Arrays put together from pieces: r_, c_, full, make_diagonal; and what rules ask of an array: metadata."""
 
 import numpy as np
 
 from ...core.op import shape as shape_of
 from ...core.tensor import FUNCTIONS, is_tensor
 from ...core.tree import flatten
+from ...core.types import typeof
 
 
 class _Pieces:
@@ -48,3 +49,9 @@ def make_diagonal(D, offset=0, axis1=0, axis2=1):
     if (offset, axis1, axis2) != (0, -1, -2):
         raise NotImplementedError("make_diagonal puts a last axis on a main diagonal: offset=0, axis1=-1, axis2=-2")
     return np.where(np.eye(shape_of(D)[-1], dtype=bool), np.expand_dims(D, -1), 0.0)
+
+
+def metadata(x):
+    """(shape, ndim, dtype, whether it is complex), which is what rules keep of an argument to undo its broadcasting."""
+    t = typeof(x)
+    return t.shape, len(t.shape), t.dtype, t.dtype.kind == "c"

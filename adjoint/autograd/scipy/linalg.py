@@ -1,4 +1,6 @@
-"""scipy.linalg's names on arrays and tensors. As `adjoint.scipy.linalg`, and solve_banded."""
+"""scipy.linalg's names on arrays and tensors. As `adjoint.scipy.linalg`, and solve_banded; others are primitives without rule."""
+
+import types
 
 import numpy as np
 
@@ -56,7 +58,12 @@ defvjp(solve_banded, None, _by_matrix, lambda ans, l_and_u, ab, b: lambda g: _ba
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    return getattr(_linalg, name)
+    value = getattr(_linalg, name)
+    import scipy.linalg
+
+    if isinstance(value, types.FunctionType) and value is getattr(scipy.linalg, name, None):
+        value = globals()[name] = primitive(value)  # one object, as defvjp gives it the rule
+    return value
 
 
 def __dir__():
