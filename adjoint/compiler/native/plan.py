@@ -20,7 +20,7 @@ VIEWS = {"reshape", "transpose", "broadcast_to", "getitem", "flip", "real", "ima
 MOVED = 32  # lines that are moved, at the most, so that one write can be done in place
 SHORT_AXIS, LONG_AXIS = 32, 64  # what only loops read is stored with a long axis innermost rather than a short one
 REACH = 8  # elements that a sum in a loop may shift its terms
-WHOLE, LONGEST = 800, 400  # lines up to which a loop is left in one, as values go through memory else; lines of the parts of a longer one
+WHOLE, LONGEST = 800, 200  # lines up to which a loop is left in one, as values go through memory else; lines of the parts of a longer one
 RECOMPUTE = 4  # a value that costs less than this many additions is computed again rather than stored and loaded
 
 
