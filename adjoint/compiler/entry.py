@@ -119,7 +119,7 @@ class Entry:
         p = self.program.compile()
         if not p.native or not all(part.native for _, part in self.reads if type(part) is held.Opened):
             return
-        from .native import call
+        from .native import call, instances
 
         args = self._nodes()
         outs = None if args is None else _output(self.structure, [v.type for v in self.graph.outputs])
@@ -136,7 +136,7 @@ class Entry:
             guards=guards, hidden=[(source, held.node(part)) for source, part in self.reads], out=not _holds_made(outs),
             **p.common(),
         )  # fmt: skip
-        type(f).__call__ = call.make(p.loaded, spec)
+        instances.attach(f, call.make(p.loaded, spec))
 
     def _nodes(self):
         from .native import call

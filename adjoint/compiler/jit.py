@@ -93,6 +93,10 @@ class Jit:
             except AttributeError:
                 pass
 
+    def __init_subclass__(cls):
+        if Jit not in cls.__bases__:
+            raise TypeError("the class of a compiled function has one instance and no subclasses")
+
     def _call(self, *args, **kwargs):
         return self._dispatch(*args, **kwargs)
 
@@ -214,7 +218,12 @@ class Jit:
         """Forget every compiled signature."""
         with self._lock:
             self._entries.clear()
-            type(self).__call__ = Jit._call
+            if type(type(self).__call__) is _BUILTIN:
+                from .native import instances
+
+                instances.detach(self, Jit._call)
+            else:
+                type(self).__call__ = Jit._call
 
 
 def _callable_without(f):

@@ -352,6 +352,11 @@ def _builtin(block, loaded, spec, objects):
     return new_builtin(ctypes.addressof(methods), owner, spec.name)
 
 
+def instance_entry() -> int:
+    """The address of the C function that an instance is called by, see instances.py."""
+    return _glue().address("call.instance")
+
+
 def release(builtin) -> None:
     """Give back the arrays and the workspace that a builtin keeps between calls. It can be called again."""
     _destroy()(int(builtin.__self__[-1]))

@@ -45,6 +45,8 @@ FIELDS = {
     "type": 8, "size": 16, "float": 16, "tuple": 24, "list": 24, "cell": 16, "dict_used": 16, "scalar": 16,
     "data": 16, "nd": 24, "dims": 32, "descr": 56, "flags": 64, "weakrefs": 72, "capsule": 16,
 }  # fmt: skip
+# of a type; instances.py checks them
+TYPE_FIELDS = {"size": 32, "item": 40, "vectorcall": 56, "flags": 168, "dict": 288}
 
 CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 STACK = 2048  # bytes of scratch on the C stack; more comes from the heap

@@ -1,6 +1,6 @@
 """The glue, third part: the C function behind every builtin, and what kernels may call. `text()` is the whole module. See glue.py."""
 
-from .glue import C_API, CHECK, FIELDS, HIDDEN, LEAF_WORDS, OUT_ARRAY, STACK, at, field, leaf
+from .glue import C_API, CHECK, FIELDS, HIDDEN, LEAF_WORDS, OUT_ARRAY, STACK, TYPE_FIELDS, at, field, leaf
 from .glue_results import POOL, RESULTS, WORKSPACE
 
 CALL = f"""
@@ -358,6 +358,22 @@ fail.return:
 }}
 """
 
+# The C function behind an instance, as instances.py arranges: beside itself there is what the builtin has for `self`. That is
+# held during the call, in which Python may run and give the instance another builtin.
+INSTANCE = f"""
+define ptr @call.instance(ptr %f, ptr %args, i64 %nargsf, ptr %kwnames) nounwind {{
+{at("kind", "f", FIELDS["type"])}
+{at("offset", "kind", TYPE_FIELDS["vectorcall"], "i64")}
+  %cell = getelementptr i8, ptr %f, i64 %offset
+{at("self", "cell", 8)}
+  call void @Py_IncRef(ptr %self)
+  %nargs = and i64 %nargsf, {(1 << 63) - 1}
+  %result = call ptr @call(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)
+  call void @Py_DecRef(ptr %self)
+  ret ptr %result
+}}
+"""
+
 # What kernels may call. Each takes the GIL, whether or not the caller holds it.
 SERVICES = """
 ; Let Ctrl-C through: nonzero when a signal handler raised, with the exception set. And let other threads run.
@@ -434,4 +450,4 @@ def text() -> str:
         "@comparable = global [3 x ptr] zeroinitializer\n"
         "@handler = global ptr null\n"
     )
-    return "\n".join([*declarations, variables, CHECK, HIDDEN, POOL, RESULTS, WORKSPACE, CALL, SERVICES])
+    return "\n".join([*declarations, variables, CHECK, HIDDEN, POOL, RESULTS, WORKSPACE, CALL, INSTANCE, SERVICES])
