@@ -6,8 +6,9 @@ import numpy as np
 import scipy.integrate as _integrate
 
 from ..core import tree
+from ..core.closures import lifted
 from ..core.op import shape as shape_of
-from ..core.tensor import is_tensor
+from ..core.tensor import is_tensor, peek
 from ..core.types import typeof
 from ..primitives.custom import custom_rule
 from ..primitives.kinds import as_array
@@ -83,13 +84,13 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
     """(the integral of func(x, *args) from a to b, an estimate of its error). As `scipy.integrate.quad`.
 
     Differentiable in a, b (func at the limits) and args (the integral of the derivative, by `scipy.integrate.quad_vec`
-    to the same tolerances), to any order. func returns a real number. What func reads from outside is not seen.
+    to the same tolerances), to any order, and in what func's closure reads. func returns a real number.
 
     >>> import adjoint as ad
     >>> round(ad.grad(lambda p: quad(lambda x, p: np.exp(-p * x), 0, np.inf, args=(p,))[0])(2.0), 10)
     -0.25
     """
-    args = args if isinstance(args, tuple) else (args,)
+    args, func = lifted(args if isinstance(args, tuple) else (args,), func)
     leaves, structure = tree.flatten(args)
     live = [i for i, leaf in enumerate(leaves) if is_tensor(leaf) and leaf.trace is not None]
     if not live and not any(is_tensor(v) and v.trace is not None for v in (a, b)):
@@ -120,7 +121,12 @@ def _under_the_integral(f, options):
     """The vjp of the integral of f(x, *ps) over x from a to b: by its limits and under the sign."""
 
     def back(g, _y, a, b, *ps):
-        at = lambda x, sign: sign * np.sum(g * f(x, *ps)) if np.all(np.isfinite(x)) else None
+        def at(x, sign):
+            finite = np.isfinite(x)
+            if not peek(finite)[0]:
+                return sign * np.where(finite, np.sum(g * f(np.where(finite, x, 0.0), *ps)), 0.0)
+            return sign * np.sum(g * f(x, *ps)) if finite else None
+
         limits = (at(a, -1.0), at(b, 1.0))
         if not ps:
             return limits
@@ -206,7 +212,7 @@ def solve_ivp(fun, t_span, y0, method="RK45", t_eval=None, dense_output=False, e
     >>> bool(abs(ad.grad(end)(2.0) + np.exp(-2.0)) < 1e-7)
     True
     """
-    args = () if args is None else tuple(args)
+    args, fun = lifted(() if args is None else tuple(args), fun)
     if not _tracked((list(t_span), y0, args, t_eval)):
         y0 = _plain(y0)
         return _integrate.solve_ivp(fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args or None,
@@ -308,9 +314,9 @@ def odeint(func, y0, t, args=(), *, tfirst=False, rtol=None, atol=None, **option
     >>> bool(abs(slope - np.exp(-1)) < 1e-7)
     True
     """
+    args, func = lifted(args if isinstance(args, tuple) else (args,), func)
     if not _tracked((y0, t, args)):
         return _integrate.odeint(func, y0, t, args, tfirst=tfirst, rtol=rtol, atol=atol, **options)
-    args = args if isinstance(args, tuple) else (args,)
     fun = func if tfirst else lambda t, y, *a: func(y, t, *a)
     t = as_array(t)
     y0 = np.atleast_1d(_floats(as_array(y0)))

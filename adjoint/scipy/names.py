@@ -11,8 +11,13 @@ _found: dict = {}  # id of a function of SciPy -> (it, ours or None)
 def ours(f):
     """Our function for one of SciPy's, or for a method of one of its distributions; None where there is none."""
     if type(f) is types.MethodType:  # norm.logpdf
-        mine = _named(type(f.__self__).__module__, getattr(f.__self__, "name", None), f.__self__)
-        return getattr(mine, f.__name__, None)
+        owner, module = f.__self__, type(f.__self__).__module__
+        name = getattr(owner, "name", None)
+        if name is None and module.startswith(
+            "scipy.stats"
+        ):  # multivariate_normal.logpdf: these do not know their names
+            name = next((k for k, v in vars(importlib.import_module("scipy.stats")).items() if v is owner), None)
+        return getattr(_named(module, name, owner), f.__name__, None)
     row = _found.get(id(f))
     if row is None:
         row = _found[id(f)] = (f, _named(getattr(f, "__module__", None) or "", getattr(f, "__name__", None), f))

@@ -24,12 +24,11 @@ REFUSED = {
     "filtered_list": COMPILED,
     # SciPy: no rule, or an iteration of its own that needs values
     **dict.fromkeys(
-        ("multivariate_density", "moments", "lu_by_scipy", "quadrature", "quadrature_bound", "bracketed_root", "system_root",
-         "minimised", "minimised_scalar", "least_squares_fit", "smoothed", "uniform_filtered", "transformed", "rosenbrock",
+        ("moments", "lu_by_scipy", "minimised_scalar", "smoothed", "uniform_filtered", "transformed", "rosenbrock",
          "sparse_product", "distances"),
         MODES,
     ),
-    **dict.fromkeys(("initial_value", "ode_integrated", "fixed_point", "scalar_newton"), COMPILED),
+    **dict.fromkeys(("initial_value", "ode_integrated"), COMPILED),
 }  # fmt: skip
 
 

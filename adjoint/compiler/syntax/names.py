@@ -7,6 +7,7 @@ import numpy as np
 
 from ...core import tensor as _tensor
 from ...core import tree
+from ...core.closures import reads_tensors
 from ...core.errors import ConcreteError, raised, surfaced
 from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ...primitives.shape import python_number
@@ -188,7 +189,8 @@ def _out_of(f, args, kwargs):
 
 def _call_scipy(f, *args, **kwargs):
     """SciPy's own function, or ours where it is given a tensor."""
-    ours = _tensor.SCIPY[0](f) if any(map(is_tensor, tree.flatten((args, kwargs))[0])) else None
+    given = any(map(is_tensor, tree.flatten((args, kwargs))[0])) or any(map(reads_tensors, (*args, *kwargs.values())))
+    ours = _tensor.SCIPY[0](f) if given else None
     before = raised[0]
     try:
         return _call_numpy(f, *args, **kwargs) if ours is None else ours(*args, **kwargs)
