@@ -44,10 +44,12 @@ def row(name, *partials, at=None, narrow=False, f=None):
     """The op of the SciPy function of this name; returns what users call. at: where the laws test it, for each argument.
 
     f: the ufunc, if it has another name. narrow: SciPy computes in double alone, or by another and slower way in single:
-    the result is narrowed if the floats it was given are float32.
+    the result is narrowed if the floats it was given are float32. None if the SciPy that is installed is older than the function.
     """
     at = at or ((0.3, 2.0),) * len(partials)
-    f = f or getattr(S, name)
+    f = f or getattr(S, name, None)
+    if f is None:
+        return None
     g = _narrowed(f) if narrow else f if f.nin == 1 else weak(f)
     pulls = [_in_kind(p) for p in partials]
     return elementwise(name, g, *partials, ufunc=f, sample=samples(*at), pulls=pulls)
