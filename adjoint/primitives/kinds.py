@@ -470,6 +470,7 @@ def _elementwise_type(f):
             shape, y.dtype, y.weak and not shape
         )  # 1j + np.float64(1) is Python's number, 1j + an array an array
 
+    type_rule.broadcasts = True  # the arguments, against each other: traces.batch asks
     return type_rule
 
 

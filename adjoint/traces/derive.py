@@ -5,11 +5,10 @@ They come from running the graph under the traces there are, inside a Capture: n
 
 import numpy as np
 
-from ..core.op import OPS, bind
-from ..core.tensor import is_tensor, make
+from ..core.tensor import BIRTHS, is_tensor, make
 from ..core.tuples import spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
-from .batch import Batch
+from .batch import Batch, lane_info
 from .capture import Capture, capture
 from .forward import Dual
 from .graph import Const, Graph, Var
@@ -267,24 +266,18 @@ def batch_graph(graph, size, batched, all_out=False, types=None):
 
         def run(*args):
             trace = Batch(size)
-            outs = graph.run(*[make(x, trace, None) if b else x for x, b in zip(args, batched, strict=True)])
+            info = [lane_info(BIRTHS[0], v.type) for v in graph.inputs]
+            outs = graph.run(*[make(x, trace, i) if b else x for x, b, i in zip(args, batched, info, strict=True)])
             trace.close()
             mine = [is_tensor(y) and y.trace is trace for y in outs]
             flags[:] = [m or all_out for m in mine]
-            given = [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
-            return [_in_dtype(v.type, y) for v, y in zip(graph.outputs, given, strict=True)]
+            return [y.value if m else spread(size, y) if all_out else y for y, m in zip(outs, mine, strict=True)]
 
         if types is None:
             types = [lift(v.type, size) if b else v.type for v, b in zip(graph.inputs, batched, strict=True)]
         derived = capture(run, *types, name=f"batch_{graph.name}")
         graph.cache[key] = derived, tuple(flags)
     return graph.cache[key]
-
-
-def _in_dtype(t, y):
-    """A batch of values of type t, in its dtype: a Python number is an array in a batch, which does not give way to float32."""
-    wrong = type(t) is Array and not t.weak and typeof(y).dtype != t.dtype
-    return bind(OPS["astype"], y, dtype=t.dtype) if wrong else y
 
 
 def lift(t, size):

@@ -55,6 +55,53 @@ def _same(got, want):
     assert getattr(got, "dtype", None) == getattr(want, "dtype", None)
 
 
+LANES = {
+    **{name: f for name, f in ON_ARRAYS.items() if name != "classes"},
+    "cond": lambda x: ad.cond(x[0] > 1, lambda: 2.0, lambda: 3.0) * x,
+    "while": lambda x: ad.while_loop(lambda b: b * x[2] < 10.0, lambda b: b * 2, 1.0) * x,
+    "scan": lambda x: ad.scan(lambda c, v: (c * 2 + int(v > 1), c), 1, x)[0] * x,
+    "branch": lambda x: (2.0 if x[0] > 1 else 3.0) * x,
+    "loop": lambda x: _halved(x) * x,
+    "int8": lambda x: np.ones(3, np.int8) * int(x[0]),
+    "comparison with int8": lambda x: np.ones(3, np.int8) < int(x[0]) * 1000,
+    "power of an array": lambda x: x ** int(x[0]),
+    "two numbers": lambda x: (int(x[0]) + float(x[2])) * x,
+    "where": lambda x: np.where(x > 1, x, float(x[0])),
+    "maximum": lambda x: np.maximum(x, float(x[0])),
+    "in an array": lambda x: np.array([float(x[0]), x[1]]) * x[:2],
+    "index": lambda x: x[int(x[0] > 1)] * float(x[0]),
+    "gradient": lambda x: ad.grad(lambda v: np.sum(float(v[0]) * v))(x),
+}
+
+
+def _halved(x):
+    n = 1.0
+    while n * x[2] > 1.0:
+        n = n / 2
+    return n
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        lambda f: ad.vmap(ad.differentiable(f)),
+        lambda f: ad.vmap(ad.jit(f)),
+        lambda f: ad.jit(ad.vmap(f)),
+    ],
+    ids=["vmap", "vmap of jit", "jit of vmap"],
+)
+@pytest.mark.parametrize("x", [X, X32], ids=["float64", "float32"])
+@pytest.mark.parametrize("name", LANES)
+def test_lanes(name, x, mode):
+    """A lane's numbers are as weak as one alone is: the batch of the results has the dtype of their stack."""
+    f = ad.differentiable(LANES[name])
+    lanes = np.stack([x, x[::-1] + 1])
+    want = np.stack([f(lane) for lane in lanes])
+    got = mode(LANES[name])(lanes)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert got.dtype == want.dtype
+
+
 @pytest.mark.parametrize("mode", [ad.jit, ad.differentiable])
 @pytest.mark.parametrize("x", [X, X32], ids=["float64", "float32"])
 @pytest.mark.parametrize("f", [pytest.param(f, id=name) for name, f in ON_ARRAYS.items()])
