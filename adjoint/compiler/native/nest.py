@@ -17,6 +17,7 @@ BLOCK = 64  # vector additions between two flushes of an accumulator: as accurat
 REPEATED = 4  # times that an element is read from which on a copy in the right order pays
 COLUMNS, COLUMN_WORK = 4, 60  # vectors of a row whose column sums stay in registers, and operations of the whole row
 STRETCH = 256  # rows of long columns that are summed before they are added to the total: so many roundings go into one number at most
+TERMS = 64  # of sums that are done side by side, in blocks
 HEAVY = 24  # operations from which on a loop's body stands in the code once: the last vector does elements again
 SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise sum adds up in one lane before it splits
 
@@ -171,6 +172,32 @@ class Nest:
                 a.strides = [0]
             for r in self.reductions:
                 r.axes = [True]
+        self._in_blocks(itemsize, work)
+
+    def _in_blocks(self, itemsize, work):
+        """Sums of few terms each, side by side: a long row is walked in blocks whose sums stay in registers.
+
+        The terms' rows come from the first cache then, and no sum is loaded and stored at each term.
+        """
+        n, depth = self.shape[-1], len(self.shape)
+        if self.columns or depth < 2 or not self.reductions or self.shifted:
+            return
+        axes = self.reductions[0].axes
+        terms = math.prod(m for m, reduced in zip(self.shape, axes) if reduced)
+        if axes[-1] or any(r.axes != axes for r in self.reductions) or not REPEATED <= terms <= TERMS:
+            return
+        if any(abs(a.strides[-1]) not in (0, a.dtype.itemsize) for a in self.accesses):
+            return
+        width = self._width(n, itemsize)
+        fits = [k * width for k in range(COLUMNS, 0, -1) if n % (k * width) == 0 and k * work <= COLUMN_WORK]
+        if not fits or n <= fits[0]:
+            return
+        self.shape = [n // fits[0], *self.shape[:-1], fits[0]]
+        for a in self.accesses:
+            a.strides = [a.strides[-1] * fits[0], *a.strides]
+        for r in self.reductions:
+            r.axes = [False, *r.axes]
+        self._keep_columns(itemsize, work)
 
     def _keep_columns(self, itemsize, work):
         """Sums down the columns of short rows: the axes that are reduced go next to the innermost, so that registers hold the sums.
