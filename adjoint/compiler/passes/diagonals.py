@@ -20,7 +20,7 @@ _op = OPS.__getitem__
 DIAGONAL, DIAGONAL_OF, STRONG, MULTIPLY = map(_op, ("diagonal_matrix", "diagonal", "strong_mul", "multiply"))
 ADD, SUBTRACT, NEGATIVE, TRANSPOSE = map(_op, ("add", "subtract", "negative", "transpose"))
 RESHAPE, SCATTER, WHERE, GETITEM, PAD, MATMUL = map(_op, ("reshape", "scatter", "where", "getitem", "pad", "matmul"))
-LEAST = 48  # entries from which on a matrix is not better held in registers or done whole, zeros and all
+LEAST = 17  # entries from which on a matrix is not held in registers, zeros and all: at 20 the diagonals take half of the time
 MOST = 12  # diagonals
 SPARSE = 2  # so many times as many entries as stand on the diagonals
 
