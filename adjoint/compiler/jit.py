@@ -18,6 +18,7 @@ from ..core.tensor import Tensor, untracked
 from .arguments import Call
 from .entry import Entry
 from .held import Stale
+from .program import collector_off
 
 KEPT = 128  # signatures kept; the oldest goes first
 _BUILTIN = type(len)
@@ -154,7 +155,7 @@ class Jit:
         return Call(self, args, kwargs)
 
     def _make(self, call):
-        with self._lock:
+        with self._lock, collector_off():
             entry = self._entries.get(call.key)
             if entry is not None and entry.valid():
                 return entry

@@ -4,7 +4,9 @@
 returns the list of outputs, as `Graph.run` does.
 """
 
+import contextlib
 import functools
+import gc
 import threading
 import time
 
@@ -20,6 +22,20 @@ LOOKED_AT = 4096  # entries of results, up to which looking for a NaN among them
 LARGEST = 20_000  # lines, those of bodies included, up to which a graph is compiled: LLVM needs about 0.3 ms a line
 _lock = threading.RLock()
 _SCALARS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+
+
+@contextlib.contextmanager
+def collector_off():
+    """Without the garbage collector: a graph is many objects, none of which is garbage yet, and in a process with large libraries
+    the collector takes longer to find that out, again and again, than the passes."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Program:
@@ -55,7 +71,7 @@ class Program:
 
     def compile(self):
         """Make the code now."""
-        with _lock:
+        with _lock, collector_off():
             if self._call is not None:
                 return self
             reason = unavailable()

@@ -539,3 +539,29 @@ def test_results_need_memory_of_their_own():
         f(x, out=(o[:5], o[4:]))
     a, b = f(x, out=(o[:4].repeat(2)[:5], np.zeros(5)))
     assert (a == 2).all() and (b == 2).all()
+
+
+def test_the_garbage_collector_is_as_it_was():
+    import gc
+
+    seen = []
+
+    def f(x):
+        seen.append(gc.isenabled())
+        return x * 2.0
+
+    def fails(x):
+        raise KeyError("while it is captured")
+
+    assert gc.isenabled()
+    assert ad.jit(f)(3.0) == 6.0
+    assert seen == [False] and gc.isenabled()  # off while a graph is made
+    with pytest.raises(KeyError):
+        ad.jit(fails)(3.0)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        ad.jit(f)(3.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
