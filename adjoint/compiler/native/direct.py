@@ -1,21 +1,29 @@
 """Direct: what shapes, joins, tuples and running sums do, outside fused loops. Views cost nothing; small arrays are shuffled.
 """
 
+import functools
 import math
 
 import numpy as np
 
 from ...core.types import Array
 from .code import register, supported
-from .emit import direct
-from .nest import Nest
+from .emit import aligned, direct
+from .nest import WIDTH_BYTES, Nest
 from .plan import REDUCTIONS
 from .storage import Mem, Reg, half, is_small
+
+FEW = 4  # arrays that are put between each other, from which on one loop does it for all
 
 
 def dummy(mem):
     """An array with a view's shape and strides, whose memory must not be read: to ask NumPy what an index does."""
-    return np.lib.stride_tricks.as_strided(np.zeros(1, mem.dtype), mem.shape, mem.strides)
+    return _dummy(mem.dtype, tuple(mem.shape), tuple(mem.strides))
+
+
+@functools.lru_cache(256)  # as_strided takes longer than the question, and of one array there are many
+def _dummy(dtype, shape, strides):
+    return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), shape, strides)
 
 
 def address(a):
@@ -203,6 +211,7 @@ def joined(emitter, line):
     out_mem = emitter.buffer(line.out)
     if line.op.name == "pad":
         emitter.fill_any(out_mem)
+    apart: list = []  # what is put between others: (where, what), element by element, in one loop
     for source, place, index in pieces_of(line):
         if id(source) in emitter.plan.joins and emitter.plan.joins[id(source)][0] is line:
             continue  # it has been written there
@@ -210,7 +219,22 @@ def joined(emitter, line):
         x = emitter.read(source)
         if index is not None:
             x = part(emitter, emitter.mem(x), index)
-        emitter.copy(target, x)
+        if line.op.name == "stack" and line.params["axis"] == -1 and type(x) is Mem and x.dtype == target.dtype and supported(x.dtype):
+            apart.append((target, x))
+        else:
+            emitter.copy(target, x)
+    if len(apart) < FEW:
+        for target, x in apart:
+            emitter.copy(target, x)
+    else:
+        nest = Nest(emitter.code, apart[0][0].shape)
+        ways = [(nest.access(t, t.strides, False), nest.access(x, aligned(x, t.shape))) for t, x in apart]
+
+        def body(get):
+            for t, x in ways:
+                get.store(t, get.load(x))
+
+        nest.run(body, WIDTH_BYTES)
     return out_mem
 
 

@@ -13,7 +13,7 @@ from ...traces.graph import Var
 from .code import INT, Value, supported
 from .direct import all_small, among_zeros, on_diagonal, part, rearranged
 from .emit import aligned, direct
-from .nest import Nest
+from .nest import WIDTH_BYTES, Nest
 from .storage import Mem, Reg
 
 
@@ -381,4 +381,6 @@ def _sum_into(emitter, place, terms):
             total = x if total is None else machine.add(total, x)
         get.store(out, total)
 
-    nest.run(body, place.dtype.itemsize)
+    # to put vectors together of elements that are apart costs as much as to do these one by one, and is a page of code a term
+    apart = [m for m in terms if min((abs(s) for s, n in zip(m.strides, m.shape) if n > 1 and s), default=0) > m.dtype.itemsize]
+    nest.run(body, WIDTH_BYTES if len(apart) > max(3, len(terms) // 2) else place.dtype.itemsize)
