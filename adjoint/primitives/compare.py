@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from ..core.errors import ConcreteError
+from ..core.errors import ConcreteError, DTypeError
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Tensor, concrete, is_tensor, untracked
 from .kinds import implements, nondiff
 
@@ -89,9 +89,26 @@ for _f in (
         _by_value(_f)
 
 
+def _or_another(f, answer):
+    """A comparison for equality, whose answer is known where the other is no number: x == "a" fails, entry by entry."""
+
+    def method(a, b):
+        kind = type(b)
+        if kind is not str and b is not None:
+            try:
+                return f(a, b)
+            except DTypeError:
+                if isinstance(b, (list, tuple)) or hasattr(kind, "__array__"):
+                    raise
+        return np.full(a.shape, answer)[()]
+
+    return method
+
+
 def _install():
     for name, f in {
-        "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": equal, "ne": not_equal,
+        "lt": less, "le": less_equal, "gt": greater, "ge": greater_equal, "eq": _or_another(equal, False),
+        "ne": _or_another(not_equal, True),
     }.items():  # fmt: skip
         setattr(Tensor, f"__{name}__", f)
     for name, f in {

@@ -226,7 +226,30 @@ def asserted_and_caught(x):
         return 0.0
 
 
+def generator_that_decides(x):
+    def g():
+        if x > 1:
+            yield x
+
+    return sum(g())
+
+
+def guard_of_a_case(x):
+    match "a":
+        case "a" if x > 1:
+            return x
+        case _:
+            return 2 * x
+
+
+def filter_of_unknown(x):
+    return sum(filter(lambda v: v > 1, [x, 2 * x]))
+
+
 CASES = [
+    (generator_that_decides, "a generator decides .* collect the values in a list"),
+    (guard_of_a_case, "the guard of a case .* write it with if, elif and else"),
+    (filter_of_unknown, "filter leaves out .* its length would depend"),
     (nothing_bound, "y has no value where the test fails"),
     (other_shape, r"float64\[2\].*weak float64\[\]"),
     (other_shape_in_a_loop, "s is .* before a step of the loop and .* behind it"),

@@ -854,6 +854,126 @@ def nonlocal_counter(x):
     return total
 
 
+@functools.singledispatch
+def _by_class(x):
+    return x * x if x > 0 else x
+
+
+@_by_class.register(np.ndarray)
+def _(x):
+    return np.sum(x) * 2 if x[0] > 0 else x[0]
+
+
+@_by_class.register(list)
+def _(x):
+    return x[0] * x[1] if x[0] > 0 else x[1]
+
+
+@functools.lru_cache
+def _remembered(x, n):
+    return x * n if x > 0 else -x
+
+
+@construct(POSITIVE, NEGATIVE, MIXED)
+def functions_of_functools(v):
+    scaled = functools.partial(lambda k, x: k * x if x > 0 else x, 3.0)
+    s = _by_class(v) + _by_class([v[0], v[1]]) + _remembered(v[2], 2) + _remembered(2, 3) + scaled(v[1])
+    return s + functools.reduce(lambda a, b: a * b if a > b else a + b, [v[0], v[1], v[2]])
+
+
+class _Base:
+    def __init__(self, w):
+        self.w = w
+
+    def cost(self, x):
+        return self.w * x if x > 0 else x * x
+
+    @classmethod
+    def made(cls, w):
+        return cls(w) if cls is not _Base else None
+
+    @property
+    def double(self):
+        return 2 * self.w
+
+    @staticmethod
+    def square(x):
+        return x * x if x > 1 else x
+
+
+class _Derived(_Base):
+    def cost(self, x):
+        if x > 1:
+            return super().cost(x) * 2
+        return super(_Derived, self).cost(x) + len(__class__.__name__)  # noqa: UP008
+
+
+@construct(POSITIVE, NEGATIVE)
+def classes_and_what_is_above(v):
+    m = _Derived.made(v[1])
+    return m.cost(v[0]) + m.double * m.cost(v[2]) + _Derived.square(v[1])
+
+
+def _doubled(v):
+    for x in v:
+        yield 2 * x
+
+
+def _delegated(v):
+    yield from _doubled(v)
+    i = 0
+    while i < 2:
+        yield v[i] * v[i + 1]
+        i += 1
+
+
+@construct(POSITIVE, NEGATIVE)
+def generators(v):
+    s = sum(_delegated(v)) + sum(x * x for x in _doubled(v) if x > 0.5)
+    return s if s > 1 else s * s
+
+
+SCALE = 1.5
+
+
+@construct(POSITIVE, NEGATIVE)
+def names_as_text(v):
+    y = v * 2
+    space = {}
+    exec("z = y * y", {"y": y}, space)
+    s = np.sum(locals()["y"] * space["z"]) * globals()["SCALE"] * len(f"{v.shape=}")
+    return s if s > 0 else eval("s * s", {"s": s})
+
+
+@construct(POSITIVE, NEGATIVE)
+def patterns(v):
+    s = 0.0
+    for p in (("scale", 2), {"shift": 3.0}, [v[0], v[1]], "none"):
+        match p:
+            case ("scale", n) if n > 1:
+                s = s + n * v[0] if v[0] > 0 else s
+            case {"shift": by}:
+                s = s + by * v[1]
+            case [first, *rest] if len(rest) == 1:
+                s = s * first if first > 0 else s + rest[0]
+            case str():
+                s = s * 2
+    return s
+
+
+@construct(POSITIVE, NEGATIVE)
+def what_happens_finally(v):
+    log = []
+    try:
+        if v[0] > 0:
+            return np.sum(v * v)
+        y = np.sum(v)
+    finally:
+        log.append(1)
+    first, *others = v
+    return y * first + sum([*others, first])
+
+
 @construct(0.4, -1.3)
 def lambda_with_a_ternary(x):
     f = lambda v: v * v if v > 0 else -v

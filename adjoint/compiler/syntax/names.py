@@ -30,6 +30,8 @@ from . import python  # noqa: F401  isort: skip  (fills the table)
 
 _copies: dict = {}  # id of a function -> (it, its copy)
 _dispatcher = type(np.sum)
+_SINGLE = functools.singledispatch(abs).__code__
+_CACHE = type(functools.cache(abs))
 
 
 def resolve(f):
@@ -40,7 +42,7 @@ def resolve(f):
         if id(code) in GENERATED:
             return f
         if is_library(code):
-            return _library(f)
+            return functools.partial(_dispatched, f) if code is _SINGLE else _library(f)
         return copied(f)
     if kind is types.MethodType:
         g = f.__func__
@@ -58,6 +60,8 @@ def resolve(f):
         return _class(f)
     if kind is np.ufunc or kind is _dispatcher:
         return _library(f)
+    if kind is _CACHE:
+        return functools.partial(_remembered, f)
     if kind is functools.partial:
         return functools.partial(resolve(f.func), *f.args, **f.keywords)
     inside = getattr(kind, "_adjoint_inside", None)
@@ -137,6 +141,18 @@ def _made(cls, *args, **kwargs):
     x = cls(*args, **kwargs)
     fresh(x)
     return wrapped(born(x))
+
+
+def _dispatched(f, *args, **kwargs):
+    """A call of a function of functools.singledispatch: what it chooses is the user's."""
+    return resolve(f.dispatch(args[0].__class__))(*args, **kwargs) if args else f(*args, **kwargs)
+
+
+def _remembered(f, *args, **kwargs):
+    """A call of a function of functools.cache: a value that is not known is no key, and the result belongs to this program."""
+    if any(map(is_tensor, tree.flatten((args, kwargs))[0])):
+        return resolve(f.__wrapped__)(*args, **kwargs)
+    return f(*args, **kwargs)
 
 
 def _library(f):

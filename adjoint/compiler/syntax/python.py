@@ -18,7 +18,7 @@ from .merge import Gap, flatten, is_value, use
 from .outside import advance
 from .sequences import SHORT, Backwards, Numbers, UnknownRange, Zipped, sequence
 from .texts import format_, print_
-from .truth import both, either, flag, truth
+from .truth import both, decision, either, flag, truth
 
 
 def resolve(f):
@@ -252,7 +252,8 @@ def _map(f, *xs):
 
 @calls(filter)
 def _filter(f, xs):
-    return filter(f if f is None else resolve(f), xs)
+    test = None if f is None else resolve(f)
+    return filter(lambda x: decision(test(x) if f is not None else x, "list", "filter leaves out what a value that is not known says"), xs)
 
 
 @calls(functools.reduce)

@@ -129,7 +129,8 @@ class Function(Expressions):
                     value = [self.visit(v) if isinstance(v, ast.expr) else self.visit_inside(v) for v in value]
                 setattr(s, field, value)
             elif isinstance(value, ast.expr):
-                setattr(s, field, self.visit(value))
+                value = self.visit(value)
+                setattr(s, field, runtime("generated", value) if field == "test" and type(s) in (ast.If, ast.While) else value)
         return s
 
     def lambda_(self, node):
@@ -397,7 +398,7 @@ class Function(Expressions):
         s.subject = runtime("subject", self.visit(s.subject))
         for case in s.cases:
             if case.guard is not None:
-                case.guard = self.test(case.guard)
+                case.guard = runtime("guarded", self.test(case.guard))
             case.body = self.block(case.body, live) or [ast.copy_location(ast.Pass(), s)]
         return [s]
 

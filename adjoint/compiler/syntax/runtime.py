@@ -29,7 +29,7 @@ from .recursion import watched
 from .sequences import SHORT, Backwards, Rows, UnknownRange, Zipped, sequence
 from .staged import cells_of
 from .texts import Catching, Managed, assert_, collecting, format_, print_, raising
-from .truth import both, chain, either, flag, not_, truth
+from .truth import both, chain, decision, either, flag, not_, truth
 
 LIMIT = 10_000  # ops that a loop which cannot be kept one may unroll into
 TRIES = 2  # how often a loop of known length is tried as an op: its first step may bring the state to its types
@@ -173,10 +173,7 @@ class Runtime:
     @staticmethod
     def filter(test):
         """The test of a comprehension."""
-        t = truth(test)
-        if type(t) is not bool:
-            raise refuse("list", "a comprehension leaves out what a value that is not known says")
-        return t
+        return decision(test, "list", "a comprehension leaves out what a value that is not known says")
 
     @staticmethod
     def kept(test, value):
@@ -334,6 +331,16 @@ class Runtime:
         if is_tensor(x) and not peek(x)[0]:
             raise refuse("match", "match on a value that is not known")
         return x
+
+    @staticmethod
+    def guarded(test):
+        """The guard of a case."""
+        return decision(test, "match", "the guard of a case is a value that is not known")
+
+    @staticmethod
+    def generated(test):
+        """The test of an `if` or `while` that stays Python's."""
+        return decision(test, "generator", "a generator decides on a value that is not known")
 
     # Loads
 

@@ -5,7 +5,7 @@ import numpy as np
 from ...core.errors import ShapeError, where
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
-from ..fence import Unfinished
+from ..fence import Unfinished, refuse
 from .frames import Frame
 from .merge import Gap, read, use
 
@@ -32,6 +32,14 @@ def truth(x):
     if kind is list and x and type(x[0]) is Gap:
         use(x[0])
     return bool(x)
+
+
+def decision(test, construct, what):
+    """The truth of a test on which Python itself decides: it must be known."""
+    t = truth(test)
+    if type(t) is not bool:
+        raise refuse(construct, what)
+    return t
 
 
 def flag(x):
