@@ -142,3 +142,34 @@ def test_floats_have_derivatives():
             np.testing.assert_allclose(y, want, rtol=1e-6)
             assert y.dtype == x.dtype
         np.testing.assert_allclose(ad.jvp(ad.differentiable(f), (x,), (np.ones_like(x),))[1], sum(want), rtol=1e-6)
+
+
+TOO_LARGE = {
+    "power": lambda x: 2 ** int(x) * 1.0,
+    "power in place": lambda x: _raised(int(x)),
+    "shift": lambda x: (1 << int(x)) * 1.0,
+    "shift in place": lambda x: _shifted(int(x)),
+}
+
+
+def _raised(n):
+    y = 2
+    y **= n
+    return y * 1.0
+
+
+def _shifted(n):
+    y = -1
+    y <<= n
+    return y * 1.0
+
+
+@pytest.mark.parametrize("f", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_integers_that_outgrow_64_bits(f):
+    compiled = ad.jit(f)
+    for x in (0.0, 5.0, 61.0):
+        _same(compiled(x), f(x))
+    for x in (64.0, 70.0, 200.0, -1.0):
+        with pytest.raises((OverflowError, ValueError), match="integer|negative shift"):
+            compiled(x)
+    _same(compiled(3.0), f(3.0))

@@ -52,6 +52,8 @@ class Callback:
         for i, (result, (shape, dtype)) in enumerate(zip(results, self.outs)):
             result = np.asarray(result)
             if result.shape != shape or result.dtype != dtype:
+                if dtype.kind == "i" and not shape and result.dtype.kind in "Of":  # 2 ** 70, or 2 ** -1
+                    raise OverflowError(f"{result} is no integer of 64 bits, which compiled code computes with: make it a float, float(n)")
                 raise TypeError(
                     f"{_name(self.function)} returned {result.dtype}{list(result.shape)} as result {i}; "
                     f"it was compiled for {dtype}{list(shape)}"

@@ -260,7 +260,9 @@ class Expressions(ast.NodeTransformer):
             type(node.left) is ast.JoinedStr or (type(node.left) is ast.Constant and type(node.left.value) is str)
         ):
             return runtime("percent", self.visit(node.left), self.visit(node.right))
-        if type(node.op) in (ast.FloorDiv, ast.Mod) and type(node.right) is not ast.Constant:
+        if type(node.op) is ast.LShift or (
+            type(node.op) in (ast.FloorDiv, ast.Mod) and type(node.right) is not ast.Constant
+        ):
             op = const(OPERATORS[type(node.op).__name__])
             return runtime("divided", op, self.visit(node.left), self.visit(node.right))
         return self.generic_visit(node)

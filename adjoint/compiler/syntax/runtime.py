@@ -456,8 +456,8 @@ class Runtime:
             changing(x)
         if type(x) is Masked:
             raise refuse("mask in place", "those entries are changed in place where a mask holds")
-        if op in ("//", "%"):
-            divisor(x, value)
+        if op in ("//", "%", "<<"):
+            checked(x, value, op)
         return INPLACE[op](x, value)
 
     def aug_attr(self, op, x, name, value):
@@ -490,7 +490,7 @@ class Runtime:
 
     @staticmethod
     def divided(op, a, b):
-        divisor(a, b)
+        checked(a, b, op)
         return BINARY[op](a, b)
 
     def fn(self, f):
@@ -542,13 +542,17 @@ INPLACE = {
 }  # fmt: skip
 BINARY = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
-    "%": operator.mod, "**": operator.pow, "|": operator.or_, "^": operator.xor, "&": operator.and_,
+    "%": operator.mod, "**": operator.pow, "|": operator.or_, "^": operator.xor, "&": operator.and_, "<<": operator.lshift,
 }  # fmt: skip
 
 
-def divisor(a, b):
-    """Python's integers raise where they are divided by 0; NumPy's give 0."""
-    if _is_integer(a) and _is_integer(b) and not (type(b) is int and (b or type(a) is int)):
+def checked(a, b, op):
+    """Python's integers raise where they are divided by 0; NumPy's give 0. And shifted ones may outgrow 64 bits."""
+    if op == "<<":
+        if _is_integer(a) and _is_integer(b) and (is_tensor(a) or is_tensor(b)):
+            size = abs(a) * 2.0**b
+            emit(check_op, [np.logical_or(np.less(b, 0), np.greater_equal(size, 2.0**63))], {"make": _outgrown})
+    elif _is_integer(a) and _is_integer(b) and not (type(b) is int and (b or type(a) is int)):
         emit(check_op, [np.equal(b, 0)], {"make": _division_by_zero})
 
 
@@ -558,6 +562,10 @@ def _is_integer(x):
 
 def _division_by_zero():
     return ZeroDivisionError("integer division or modulo by zero")
+
+
+def _outgrown():
+    return OverflowError("a shifted integer is no integer of 64 bits, which compiled code computes with")
 
 
 _TRUTHS = (Array((), np.dtype(bool), False), Array((), np.dtype(bool), True))
