@@ -52,3 +52,19 @@ def test_sums_of_few_terms_side_by_side(n):
     a = rng.normal(size=(12, 5, n))
     np.testing.assert_allclose(ad.jit(lambda a: np.sum(a * a, axis=0))(a), np.sum(a * a, axis=0), rtol=1e-13)
     np.testing.assert_array_equal(ad.jit(lambda a: np.max(a * 2, axis=0))(a), np.max(a * 2, axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("m", [2, 3, 4, 5, 7, 8, 10, 13])
+@pytest.mark.parametrize("n", [100, 1000, 1002])
+def test_copies_in_another_order(n, m, dtype):
+    x, c = rng.integers(-9, 9, (n, m)).astype(dtype), rng.integers(-9, 9, (6, m)).astype(dtype)
+
+    def f(x, c):
+        d = x[:, None, :] - c
+        r = np.sum(d * d, axis=2)
+        return r, np.sum(d * r[:, :, None], axis=0), np.sum(d * (r[:, :, None] + 1), axis=0)
+
+    for got, want in zip(ad.jit(f)(x, c), f(x, c), strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)  # whole numbers: exact

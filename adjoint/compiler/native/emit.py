@@ -4,6 +4,7 @@ What each op does directly is in `direct` (shapes, indices, joins), `products` (
 none of them knows is called back into NumPy.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -168,6 +169,7 @@ class Emitter:
         self.mutable = mutable
         self.plan = Plan(graph, self.native, mutable)
         self.buffers: dict = {}  # root variable -> [(offset, size) in the workspace]
+        self.copies: dict = {}  # (variable, shape and strides) -> a copy of it in another order
         self.temporary: list = []  # taken for the present step
         self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
@@ -353,6 +355,18 @@ class Emitter:
         else:
             self.buffers.setdefault(object() if keep is True else keep, []).append((offset, size))
         return Mem(self.code.at("%ws", offset), dtype, shape)
+
+    def copied(self, v, dtype, shape, key, fill):
+        """Memory with what a variable holds in another order: where several loops want it so, it stays as long as they do."""
+        key = id(v), *key
+        if key in self.copies:
+            return self.copies[key]
+        shared = sum(type(step) is Group and any(a is v for a in self.plan.reads(step)) for step in self.plan.steps) > 1
+        mem = self.scratch(dtype, shape, id(self.plan.base(v)) if shared else False)
+        fill(mem)
+        if shared:
+            self.copies[key] = mem
+        return mem
 
     def holder(self, line, k):
         """How long the k-th of a line's results is needed, for `scratch`: as long as the one variable that takes it."""
@@ -564,6 +578,7 @@ class Emitter:
                         strides = aligned(mem, shape)
                         sources[key] = nest.access(mem, [s for s, n in zip(strides, shape) if n != 1])
                         sources[key].movable = True
+                        sources[key].shared = functools.partial(self.copied, a) if type(a) is Var else None
         stores = []
         for v in group.stores:
             mem = self.buffer(v)

@@ -11,6 +11,7 @@ import numpy as np
 from . import pieces
 from .code import INDEX, Value, lanes, register
 from .machine import Machine
+from .turn import transposable, transpose
 
 WIDTH_BYTES = 64  # a vector of the body: 8 float64 are two AVX2 registers, or one of AVX-512
 BLOCK = 64  # vector additions between two flushes of an accumulator: as accurate as a pairwise sum, see `Reduction`
@@ -25,12 +26,13 @@ SHORT = 16  # vectors of a sum that needs no exact pair: what NumPy's pairwise s
 class Access:
     """Memory that the body reads or writes, with one stride an axis of the space."""
 
-    __slots__ = ("depth", "dtype", "mem", "movable", "pointers", "reads", "splat", "strides")
+    __slots__ = ("depth", "dtype", "mem", "movable", "pointers", "reads", "shared", "splat", "strides")
 
     def __init__(self, mem, strides, reads):
         self.mem = mem
         self.reads = reads
         self.movable = False  # it may be read from a copy in another order
+        self.shared = None  # f(dtype, shape, key, fill): memory of such a copy, filled once for all loops that read it
         self.dtype = mem.dtype
         self.strides = list(strides)
         self.pointers: list = []  # the address at the start of each level of the nest
@@ -262,11 +264,22 @@ class Nest:
         """Read from a copy in which the innermost axis is contiguous."""
         axes = [i for i, s in enumerate(a.strides) if s]
         shape = [self.shape[i] for i in axes]
-        mem = scratch(a.dtype, shape)
-        nest = Nest(self.code, shape)
-        source = nest.access(a.mem, [a.strides[i] for i in axes])
-        target = nest.access(mem, mem.strides, False)
-        nest.run(lambda get: get.store(target, get.load(source)), a.dtype.itemsize)
+        strides = [a.strides[i] for i in axes]
+
+        def fill(mem):
+            if transposable(shape, strides, a.dtype):
+                transpose(self.code, a.mem.ptr, mem.ptr, shape, strides, a.dtype)
+                return
+            nest = Nest(self.code, shape)
+            source = nest.access(a.mem, strides)
+            target = nest.access(mem, mem.strides, False)
+            nest.run(lambda get: get.store(target, get.load(source)), a.dtype.itemsize)
+
+        if a.shared is not None:
+            mem = a.shared(a.dtype, shape, (*shape, *strides), fill)
+        else:
+            mem = scratch(a.dtype, shape)
+            fill(mem)
         a.mem = mem
         a.strides = [0] * len(a.strides)
         for i, s in zip(axes, mem.strides):
