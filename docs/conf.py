@@ -9,6 +9,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # this checkout, here and in the processes that run the pages
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 
+from docutils import nodes  # noqa: E402
+from docutils.utils.math.latex2mathml import tex2mathml  # noqa: E402
+
 import adjoint  # noqa: E402
 
 project = "adjoint"
@@ -26,6 +29,7 @@ default_role = "py:obj"  # `name` in a docstring: a link where the name is docum
 autodoc_member_order = "bysource"
 add_module_names = False
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["page.css"]
@@ -77,6 +81,17 @@ def plain_text(app, what, name, obj, options, lines):
             lines[i] = line.replace("*", "\\*")
 
 
+def formula(as_block):
+    """Formulas as MathML, which browsers show themselves: the pages ask no server for a script, and can be read offline."""
+
+    def visit(translator, node):
+        translator.body.append(tex2mathml(node.astext(), as_block=as_block))
+        raise nodes.SkipNode
+
+    return visit, None
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", inline_renderers=formula(False), block_renderers=formula(True))
     app.connect("builder-inited", copy_book)
     app.connect("autodoc-process-docstring", plain_text)
