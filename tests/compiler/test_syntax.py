@@ -805,3 +805,33 @@ def test_a_recorder_is_told_of_what_is_read_outside():
 
 
 OUTER = 2.0
+
+
+def newton_with_an_early_return(a, most=100_000):
+    x = 2.0
+    for _ in range(most):
+        last = x
+        x = x - (x * x - a) / (2 * x)
+        if abs(x - last) < 1e-12:
+            return x
+    return x
+
+
+def test_lanes_that_agree_go_one_way():
+    rows = np.array([2.0, 3.3, 900.0])  # the last one needs more steps than the others
+    f = ad.vmap(ad.grad(rewrite(newton_with_an_early_return)))
+    np.testing.assert_allclose(f(rows), 0.5 / np.sqrt(rows), rtol=1e-9)
+    taken = []
+
+    def way(x):
+        if x > 0:
+            taken.append("up")
+            return x * x
+        taken.append("down")
+        return -x
+
+    g = ad.vmap(ad.differentiable(way))
+    np.testing.assert_array_equal(g(np.array([1.0, 3.0])), [1.0, 9.0])
+    assert taken == ["up"]
+    parted = ad.vmap(ad.differentiable(lambda x: x * x if x > 0 else -x))
+    np.testing.assert_array_equal(parted(np.array([1.0, -3.0])), [1.0, 3.0])

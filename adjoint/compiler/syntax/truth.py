@@ -26,12 +26,22 @@ def truth(x):
                     f"the truth of an array with more than one element is ambiguous{where()}: it has shape {shape}; use .any() or .all()"
                 )
             x = np.reshape(x, ())
-        return x
+        agreed = _agreed(x)
+        return x if agreed is None else agreed
     if kind is Gap:
         use(x)
     if kind is list and x and type(x[0]) is Gap:
         use(x[0])
     return bool(x)
+
+
+def _agreed(x):
+    """The truth that all lanes of a batch share, where they are known: then there is one way to go. Else None."""
+    while is_tensor(x):
+        x = x.value
+    if not isinstance(x, np.ndarray) or not x.size:
+        return None
+    return True if x.all() else None if x.any() else False
 
 
 def decision(test, construct, what):
