@@ -30,7 +30,7 @@ from . import python  # noqa: F401  isort: skip  (fills the table)
 
 _copies: dict = {}  # id of a function -> (it, its copy)
 _dispatcher = type(np.sum)
-_SINGLE = functools.singledispatch(abs).__code__
+_SINGLE = functools.singledispatch(abs).__code__  # type: ignore[attr-defined]
 _CACHE = type(functools.cache(abs))
 
 
