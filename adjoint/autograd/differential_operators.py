@@ -41,6 +41,9 @@ def nary(operator):
     return of
 
 
+unary_to_nary = nary  # autograd's name
+
+
 def floating(x):
     """x with its integers as floats: autograd differentiates with respect to them."""
 
@@ -96,6 +99,13 @@ def make_jvp(fun, x):
     """make_jvp(f)(x) -> jvp; jvp(t) is (f(x), the derivative of f along t)."""
     x = floating(x)
     return lambda t: derivatives.jvp(fun, (x,), (t,))
+
+
+def _make_jvp(fun, x):
+    return make_jvp(fun)(x)
+
+
+_make_vjp = pullback  # with these two names programs reach autograd.core's
 
 
 @nary

@@ -5,6 +5,7 @@ values. Where only one of the two kinds of rules is given, the other is its tran
 """
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -110,16 +111,27 @@ def _bind(f, call, rules, leaves, structure, kwargs):
 def _fitted(name, c, x):
     """A (co)tangent in the dtype of its value; a rule that forgot to sum over broadcast axes is an error."""
     t = typeof(x)
+    if t.dtype.kind in "iub":  # indices beside the result: nobody reads their derivative, whatever a rule says
+        return zeros_like(x)
     if shape_of(c) != t.shape:
         raise RuleError(f"a rule of {name} returned shape {shape_of(c)} for a value of shape {t.shape}{where()}")
     return c if typeof(c).dtype == t.dtype else cast(c if is_tensor(c) else np.asarray(c), t.dtype)
 
 
 def _give(fun, kind, maker, count=None, linear=False):
-    """A primitive's rule; one for another function, which has its derivative, must agree with that. count: of arguments."""
+    """A primitive's rule; one for a function of NumPy's or SciPy's, which has its derivative, must agree with that.
+
+    count: of arguments. A rule for a function of the user's that is no primitive is not used, as in autograd: with a warning.
+    """
     rules = getattr(fun, "rules", None)
     if type(rules) is not dict:
-        check_agreement(fun, kind, maker, count)
+        if (getattr(fun, "__module__", None) or "numpy").split(".")[0] in ("adjoint", "numpy", "scipy"):
+            check_agreement(fun, kind, maker, count)
+        else:
+            warnings.warn(
+                f"the {kind} rule of {getattr(fun, '__name__', fun)} is not used, as that is no primitive; decorate it with @primitive",
+                stacklevel=2,
+            )
     elif kind == "jvp":
         rules.update(jvp=maker, linear=linear)
     else:

@@ -1,6 +1,6 @@
 """autograd.wrap_util: operators of functions of one argument made operators of functions of many; names of wrappers."""
 
-from .differential_operators import nary as unary_to_nary  # noqa: F401
+from .differential_operators import unary_to_nary  # noqa: F401
 
 
 def wraps(fun, namestr="{fun}", docstr="{doc}", **settings):

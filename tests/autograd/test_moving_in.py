@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 import adjoint.autograd.numpy as np
-from adjoint.autograd import grad, jacobian, make_jvp, value_and_grad
+from adjoint.autograd import differential_operators, grad, jacobian, make_jvp, value_and_grad
 from adjoint.autograd.builtins import DictBox
 from adjoint.autograd.core import make_vjp
 from adjoint.autograd.extend import Box, VSpace, defjvp, defvjp, primitive, vspace
@@ -51,6 +51,15 @@ def test_arrays_of_any_iterable_are_joined():
         close(join(parts.values()), [0.3, -1.2, 0.6, -2.4])
         close(grad(lambda x, join=join: np.sum(join(x * k for k in (1, 2))))(X), [3.0, 3.0])
     close(np.stack(x for x in (X, X)), [X, X])
+
+
+def test_arrays_of_objects_with_tensors_are_arrays_of_their_numbers():
+    def f(x):
+        objects = np.array([2.0, x[0] * x[1], 1.0], dtype=object).ravel()
+        return np.sum(np.array(objects, dtype=float) ** 2)
+
+    close(grad(f)(X), [2 * X[0] * X[1] ** 2, 2 * X[0] ** 2 * X[1]])
+    assert np.array([1.0, "a"], dtype=object).dtype == object
 
 
 # Boxes
@@ -126,6 +135,14 @@ def test_space_of_a_container():
         space.shape
 
 
+def test_operators_by_the_names_of_autograds_modules():
+    assert differential_operators.unary_to_nary(lambda f, x: f(x) + 1)(lambda x, y: x * y, 1)(2.0, 3.0) == 7.0
+    vjp, y = differential_operators._make_vjp(np.sin, 0.5)
+    close([y, vjp(2.0)], [numpy.sin(0.5), 2 * numpy.cos(0.5)])
+    close(differential_operators._make_jvp(np.sin, 0.5)(2.0), (numpy.sin(0.5), 2 * numpy.cos(0.5)))
+    assert differential_operators.vspace(y).size == 1
+
+
 def test_jacobian_written_with_a_space():
     def f(x):
         return np.array([x[0] * x[1], np.sin(x[0])])
@@ -174,6 +191,29 @@ def test_a_rule_that_says_something_else_is_refused():
         defjvp(np.multiply, lambda t, ans, x, y: t * y, lambda t, ans, x, y: t * y)
     with pytest.raises(AdjointError, match="no primitive"):
         defvjp(np.sin, lambda ans, x: lambda g: undefined * g)  # noqa: F821
+
+
+def test_a_rule_for_no_primitive_is_not_used_with_a_warning():
+    def f(x):
+        return x**3
+
+    with pytest.warns(UserWarning, match="vjp rule of f is not used"):
+        defvjp(f, lambda ans, x: lambda g: 100 * g)
+    assert grad(f)(2.0) == 12.0
+
+
+def test_a_rule_may_say_anything_of_indices():
+    @primitive
+    def nonzero(x):
+        (at,) = numpy.nonzero(x)
+        return x[at], numpy.stack([at, at])
+
+    defjvp(nonzero, lambda t, ans, x: (t[ans[1][0]], numpy.zeros(1)))
+    x = numpy.array([0.0, 2.0, 3.0])
+    y, t = make_jvp(lambda x: nonzero(x)[0] ** 2)(x)(numpy.array([1.0, 10.0, 100.0]))
+    close(y, [4.0, 9.0])
+    close(t, [40.0, 600.0])
+    close(grad(lambda x: np.sum(nonzero(x)[0] ** 2))(x), [0.0, 4.0, 6.0])
 
 
 def test_functions_without_a_rule_take_one():

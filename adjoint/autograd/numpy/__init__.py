@@ -8,6 +8,7 @@ import numpy as _np
 from ... import numpy as _anp
 from . import choices as _choices
 from . import fft, linalg, numpy_boxes, numpy_vjps, numpy_vspaces, numpy_wrapper, random
+from .choices import array as array
 from .choices import clip as clip
 from .choices import where as where
 from .pieces import c_ as c_

@@ -25,6 +25,16 @@ def plain_or_ours(plain, ours):
     return f
 
 
+def array(a, dtype=None, *args, **kwargs):
+    """As `numpy.array`; with tensors inside, an array of objects is the array of their numbers, as in autograd."""
+    if dtype in (object, "O", "object") and not is_tensor(a) and any(map(is_tensor, tree.flatten(a)[0])):
+        dtype = None
+    return _array(a, dtype, *args, **kwargs)
+
+
+_array = plain_or_ours(np.array, anp.array)
+
+
 def of_any_iterable(join):
     """A joining function that takes what a generator or a dict's values() give, too, as autograd's do."""
 
