@@ -49,6 +49,24 @@ def test_a_large_array_is_locked_until_backward():
     data[0] = 5.0
 
 
+@pytest.mark.parametrize("size", [3, 20_000])
+@pytest.mark.parametrize("writer", ["base", "later view", "view of the recorded view"])
+def test_writes_through_bases_and_views(size, writer):
+    """Small arrays are copied, and large ones refuse the write. (A view of a large one made before is a documented gap.)"""
+    base = np.ones(size + 1)
+    w = base[1:]
+    y, pull = ad.vjp(lambda x: np.sum(np.sin(x * w)), np.full(size, 0.3))
+    target = {"base": base, "later view": base[:], "view of the recorded view": w[:2]}[writer]
+    if size > 3:
+        with complains(ValueError, "read-only", line=False):
+            target[:] = 100.0
+    else:
+        target[:] = 100.0
+    np.testing.assert_allclose(pull(1.0)[0], np.cos(0.3), rtol=1e-15)
+    del y, pull
+    base[:] = 2.0  # and views of it made from now on; one made meanwhile stays as it was made
+
+
 @pytest.mark.parametrize("write", ["x[0] = 1.0", "x[0] += 1.0", "x += 1.0", "x *= 2.0"])
 def test_writing_into_an_attached_tensor(write):
     """Elsewhere a write is differentiated (tests/primitives/test_write.py); here it would change what was recorded."""
