@@ -29,10 +29,6 @@ TABLE = {
         "which of them is meant is decided when the code runs, and all must be numbers, or arrays of one shape",
         "write the decision with if and else, or make them alike",
     ),
-    "identity": (
-        "in each lane it may be another one",
-        "write `if x` or `if not x`",
-    ),
     "global": (
         "compiled code would not bind the name again at each call",
         "return the value instead",

@@ -197,6 +197,8 @@ class Tensor:
         return _copy(self)
 
     def __deepcopy__(self, memo):
+        if self.trace is not None and not _recorded(self.trace):
+            return FUNCTIONS[np.copy](self)  # within a transform, one more step of the computation
         value = release(self, "copy.deepcopy()")
         return _copy(self) if self.trace is None else Tensor(value)
 

@@ -104,6 +104,30 @@ def eigvalsh(a, b=None, *, lower=True, **options):
     return eigh(a, b, lower=lower, eigvals_only=True, **options)
 
 
+def eig(
+    a,
+    b=None,
+    left=False,
+    right=True,
+    overwrite_a=False,
+    overwrite_b=False,
+    check_finite=True,
+    homogeneous_eigvals=False,
+):
+    """Eigenvalues and right eigenvectors of a square matrix. As `scipy.linalg.eig`, without b and left eigenvectors."""
+    if b is not None or left or homogeneous_eigvals:
+        raise NotImplementedError("eig with b, left or homogeneous_eigvals has no derivative rule")
+    if not right:
+        return np.linalg.eigvals(_matrix(a)) + 0j  # SciPy's are complex, real ones too
+    w, v = np.linalg.eig(_matrix(a))
+    return w + 0j, v
+
+
+def eigvals(a, b=None, overwrite_a=False, check_finite=True, homogeneous_eigvals=False):
+    """Eigenvalues of a square matrix. As `scipy.linalg.eigvals`, without b."""
+    return eig(a, b, right=False, homogeneous_eigvals=homogeneous_eigvals)
+
+
 def svd(a, full_matrices=True, compute_uv=True, overwrite_a=False, check_finite=True, lapack_driver="gesdd"):
     """(U, singular values, V^H), or the singular values alone. As `scipy.linalg.svd`."""
     y = np.linalg.svd(_matrix(a), full_matrices, compute_uv)

@@ -150,9 +150,30 @@ LEAKS = {
 }
 
 
+def test_deep_copies_within_a_transform_are_differentiated():
+    class State:
+        def __init__(self, x):
+            self.x, self.kept = x, [x * x]
+
+    def f(x):
+        a = State(x)
+        b = copy.deepcopy(a)
+        b.x[0] = 5.0  # a copy of its own
+        return np.sum(b.x * a.x) + np.sum(b.kept[0])
+
+    x = np.array([1.0, 2.0])
+    want = [5.0 + 2 * 1.0, 2 * 2.0 + 2 * 2.0]
+    for call in (ad.grad(f), ad.jit(ad.grad(f)), ad.grad(ad.jit(f)), ad.jacfwd(f)):
+        np.testing.assert_array_equal(call(x), want)
+    np.testing.assert_array_equal(ad.vmap(ad.grad(f))(x[None]), [want])
+
+
 @pytest.mark.parametrize("way", LEAKS)
 @pytest.mark.parametrize("transform", ["grad", "jvp", "imperative"])
 def test_leaks(way, transform):
+    if way == "copy.deepcopy()" and transform != "imperative":
+        pytest.skip("a deep copy within a transform is a step of the computation")
+
     def f(x):
         return LEAKS[way](x * x)
 

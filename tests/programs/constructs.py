@@ -1195,7 +1195,7 @@ def parts_of_complex_numbers(a, b):
     return np.sum(np.abs(z * z))
 
 
-@construct(V([[2.0, 1.0], [1.0, 3.0]]), V([[2.0, 1.0], [1.5, 3.0]]), vmap=False)
+@construct(V([[2.0, 1.0], [1.0, 3.0]]), V([[2.0, 1.0], [1.5, 3.0]]))
 def closeness_as_one_of_two_objects(a):
     if np.allclose(a, a.T, atol=0.1) is False:
         return np.sum(a)

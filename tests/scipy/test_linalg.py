@@ -192,3 +192,19 @@ def test_linear_interpolation_outside():
         interpolate.interp1d([0.0, 1.0], [2.0, 4.0])(2.0)
     with pytest.raises(NotImplementedError, match="linear"):
         interpolate.interp1d([0.0, 1.0], [2.0, 4.0], kind="cubic")
+
+
+def test_eigenvalues_of_general_matrices():
+    for a in (np.array([[2.0, 1.0], [0.5, 3.0]]), np.array([[0.2, -1.0], [1.5, 0.4]])):
+        w, v = linalg.eig(a)
+        want, vectors = scipy.linalg.eig(a)
+        np.testing.assert_allclose(w, want)
+        np.testing.assert_allclose(linalg.eigvals(a), scipy.linalg.eigvals(a))
+        assert w.dtype == want.dtype and v.dtype == vectors.dtype
+        # the trace of a^3 is the sum of the cubes, and its gradient 3 (a^2).T
+        cubes = lambda a: np.sum(linalg.eigvals(a) ** 3).real
+        np.testing.assert_allclose(ad.grad(cubes)(a), 3 * (a @ a).T, rtol=1e-10)
+        np.testing.assert_allclose(ad.jit(ad.grad(cubes))(a), 3 * (a @ a).T, rtol=1e-10)
+        np.testing.assert_allclose(ad.grad(lambda a: np.sum(linalg.eig(a)[0] ** 3).real)(a), 3 * (a @ a).T, rtol=1e-10)
+    with pytest.raises(NotImplementedError, match="left"):
+        linalg.eig(a, left=True)

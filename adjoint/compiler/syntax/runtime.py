@@ -14,7 +14,6 @@ from ...core.types import Array, typeof
 from ...primitives.checks import check_op
 from ...primitives.control import _captured
 from ...primitives.shape import python_number
-from ...traces.batch import Batch
 from ...traces.capture import Capture
 from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
@@ -568,7 +567,7 @@ def _outgrown():
     return OverflowError("a shifted integer is no integer of 64 bits, which compiled code computes with")
 
 
-_TRUTHS = (Array((), np.dtype(bool), False), Array((), np.dtype(bool), True))
+_TRUTH = Array((), np.dtype(bool), True)  # one of Python's two, not of NumPy's
 
 
 def compare(op, a, b):
@@ -579,11 +578,8 @@ def compare(op, a, b):
             use(x)
     if op == "is" or op == "is not":
         for x, y in ((a, b), (b, a)):
-            if type(y) is bool and is_tensor(x) and typeof(x) in _TRUTHS and not peek(x)[0]:
-                if not typeof(x).weak and type(x.trace) is Batch:  # one of Python's two, or of NumPy's, which neither is?
-                    raise refuse("identity", f"`{op} {y}` asks a value of a batch which object it is")
-                if typeof(x).weak:  # np.allclose(a, b) is False
-                    return x if y is (op == "is") else not_(x)
+            if type(y) is bool and is_tensor(x) and typeof(x) == _TRUTH and not peek(x)[0]:  # np.allclose(a, b) is False
+                return x if y is (op == "is") else not_(x)
         return (a is b) is (op == "is")
     if isinstance(b, (dict, set, frozenset)):
         unknown_key(a)
