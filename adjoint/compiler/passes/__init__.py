@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...core.config import config
 from ...traces.graph import Graph
+from .apart import apart
 from .branches import branches
 from .chains import chains
 from .columns import columns
@@ -49,6 +50,7 @@ PASSES = (
     ("simplify", simplify, 1),
     ("common subexpressions", cse, 1),
     ("columns", columns, 2),
+    ("apart", apart, 2),
     ("steps", steps, 2),
     ("sums of scatters", sums, 2),
     ("simplify", simplify, 1),
