@@ -34,8 +34,8 @@ from .triangles import triangles
 PASSES = (
     ("inline", inline, 0),
     ("dead code", dce, 0),
-    ("common subexpressions", cse, 1),
     ("elements", elements, 2),
+    ("common subexpressions", cse, 1),
     ("constants", fold, 1),
     ("expand", expand, 0),
     ("complex numbers", complexes, 2),
