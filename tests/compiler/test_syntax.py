@@ -5,6 +5,9 @@ The value to meet is that of the plain function on plain NumPy; derivatives meet
 
 import functools
 import math
+import os
+import subprocess
+import sys
 import traceback
 
 import numpy as np
@@ -835,3 +838,23 @@ def test_lanes_that_agree_go_one_way():
     assert taken == ["up"]
     parted = ad.vmap(ad.differentiable(lambda x: x * x if x > 0 else -x))
     np.testing.assert_array_equal(parted(np.array([1.0, -3.0])), [1.0, 3.0])
+
+
+LATE = """
+import numpy as np
+import adjoint as ad
+
+def f(x):
+    assert np.allclose(x, x) and np.array_equal(x, x)
+    return np.sum(np.c_[x, x])
+
+assert ad.jit(f)(np.ones(3)) == 6.0
+"""
+
+
+def test_the_first_question_of_a_process_finds_what_is_loaded_late(tmp_path):
+    file = tmp_path / "first.py"
+    file.write_text(LATE)
+    subprocess.run(
+        [sys.executable, str(file)], check=True, cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.getcwd()}
+    )

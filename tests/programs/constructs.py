@@ -11,6 +11,7 @@ through the function. No word of adjoint in them. Options:
 import bisect
 import functools
 import math
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -1217,6 +1218,8 @@ def what_a_scalar_is(v):
     x = v[0] if isinstance(v, np.ndarray) else v
     if isinstance(x, np.ndarray) or hasattr(x, "__len__") or not isinstance(x, (float, np.floating)):
         x = x[0] * 100
+    if isinstance(x * x, (Iterable, Sized)):
+        x = x * 100
     return x * x if x > 0 else -x
 
 

@@ -157,7 +157,7 @@ def _asked(f):
 
 @_asked(np.allclose)
 def _allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
-    return python_number(np.all(FUNCTIONS[np.isclose](a, b, rtol, atol, equal_nan)), bool)
+    return python_number(np.all(np.isclose(as_array(a), as_array(b), rtol, atol, equal_nan)), bool)
 
 
 @_asked(np.array_equal)

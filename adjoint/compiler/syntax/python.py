@@ -76,7 +76,7 @@ def _isinstance(x, cls):
         if getattr(t, "weak", False):
             return issubclass(t.dtype.type(1).item().__class__, cls)
         if not getattr(t, "shape", True):
-            return issubclass(t.dtype.type, cls) or issubclass(Tensor, cls)
+            return issubclass(t.dtype.type, cls) or cls is Tensor or (type(cls) is tuple and Tensor in cls)
     return isinstance(x, cls)
 
 
