@@ -1236,6 +1236,7 @@ def lists_meet_arrays(v):
     row = [v[0], v[1] * v[2], 2.0]
     y = (row - np.array([1.0, 2.0, 3.0])) * row
     y += row
+    y *= np.exp([v[0], v[1] - v[2], 0.5]) + np.maximum(row, (v[1], 0.5, v[2]))[np.argmax(np.abs([v[0], v[1]]))]
     return np.sum(y) if v[0] > 0 else np.sum(y * y)
 
 

@@ -183,7 +183,9 @@ def _call_numpy(f, *args, **kwargs):
         ours = UFUNCS.get(f)
     for a in (*args, *kwargs.values()):
         if type(a) in (list, tuple) and nested(a):
-            if ours is not None:
+            if type(f) is np.ufunc:
+                args = tuple(FUNCTIONS[np.array](x) if type(x) in (list, tuple) and nested(x) else x for x in args)
+            elif ours is not None:
                 return ours(*args, **kwargs)
             break
         if type(a) is Gap:
