@@ -72,26 +72,6 @@ def guarded(graph):
     return graph.cache["guarded"]
 
 
-def silent(graph):
-    """The graph without its effects: what runs it a second time neither prints nor raises again."""
-    if not graph.effect:
-        return graph
-    if "silent" not in graph.cache:
-        lines = [
-            Line(
-                line.out,
-                line.op,
-                line.args,
-                {k: silent(p) if type(p) is Graph else p for k, p in line.params.items()},
-                line.where,
-            )
-            for line in graph.lines
-            if not line.op.effect
-        ]
-        graph.cache["silent"] = Graph(graph.inputs, lines, graph.outputs, graph.structure, (), graph.name).prune()
-    return graph.cache["silent"]
-
-
 def debug(text, *values, **named):
     """Print text.format(*values, **named), also from compiled code and under every transform: when it runs, in order.
 

@@ -19,7 +19,7 @@ from ..core.tuples import Parts, items, pack, spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from ..traces.capture import capture
 from ..traces.derive import CHEAP, batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
-from .checks import guarded, silent
+from .checks import guarded
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
@@ -64,7 +64,7 @@ def _call_record(wants, *args, graph):
     if stacks or "checkpoint" in graph.cache:
         # run again for the backward pass: as asked for, and where compiled code keeps the steps of a loop in its own memory
         y = bind(call_op, *args, graph=graph)
-        return y, (_inherit(whole_vjp(silent(graph), wants), graph), list(args))
+        return y, (_inherit(whole_vjp(graph.silent(), wants), graph), list(args))
     _inherit(forward, graph)
     _inherit(backward, graph)
     out = items(bind(call_op, *args, graph=forward))

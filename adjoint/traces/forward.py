@@ -2,6 +2,7 @@
 
 from ..core.op import Trace, bind
 from ..core.tensor import Flat, Tensor, make, untracked
+from .graph import silenced
 
 
 def level(x):
@@ -24,9 +25,11 @@ class Dual(Trace):
             primals.append(a.value if mine else a)
             ts.append(a.info if mine else None)
         if op.dual is not None:
-            y, t = op.dual(ts, *primals, **params)
-            if level(y) > max(map(level, primals)):  # linearize captures tangents, which values are no part of
+            if max(map(level, ts)) > max(map(level, primals)):  # linearize captures tangents; values are no part of that
                 y = bind(op, *primals, **params)
+                _, t = op.dual(ts, *primals, **silenced(params))
+            else:
+                y, t = op.dual(ts, *primals, **params)
         else:
             y = bind(op, *primals, **params)
             t = None if op.jvp is None else op.jvp(ts, y, *primals, **params)

@@ -94,6 +94,19 @@ class Graph:
                 wanted.update(id(a) for a in line.args)
         return Graph(self.inputs, lines[::-1], self.outputs, self.structure, self.hidden, self.name)
 
+    def silent(self):
+        """The graph without its effects: what runs it a second time neither prints nor raises again."""
+        if not self.effect:
+            return self
+        if "silent" not in self.cache:
+            lines = [
+                Line(line.out, line.op, line.args, silenced(line.params), line.where)
+                for line in self.lines
+                if not line.op.effect
+            ]
+            self.cache["silent"] = Graph(self.inputs, lines, self.outputs, self.structure, (), self.name).prune()
+        return self.cache["silent"]
+
     def verify(self):
         """Raise unless each variable is set once, before it is read, with the type its op gives it."""
         known = {id(v) for v in self.inputs}
@@ -173,3 +186,8 @@ def stand_in(t):
     if x.ndim >= 2 and x.shape[-1] == x.shape[-2]:
         x = x * np.eye(x.shape[-1], dtype=t.dtype)  # regular, for linear algebra
     return x if x.ndim else x[()]
+
+
+def silenced(params):
+    """The parameters of an op, with bodies that have no effects."""
+    return {k: p.silent() if type(p) is Graph else p for k, p in params.items()}
