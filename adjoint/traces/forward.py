@@ -25,7 +25,8 @@ class Dual(Trace):
             primals.append(a.value if mine else a)
             ts.append(a.info if mine else None)
         if op.dual is not None:
-            if max(map(level, ts)) > max(map(level, primals)):  # linearize captures tangents; values are no part of that
+            if max(map(level, ts)) > max(map(level, primals)):
+                # linearize captures tangents; values are no part of that
                 y = bind(op, *primals, **params)
                 _, t = op.dual(ts, *primals, **silenced(params))
             else:
