@@ -14,6 +14,7 @@ import numpy as np
 
 from ...core.op import OPS, Op, bind
 from ...core.op import shape as shape_of
+from ...core.tensor import is_tensor
 from ...core.types import Array, typeof
 from ...primitives.shape import python_number
 from ...traces.capture import Capture
@@ -470,17 +471,12 @@ def power(a, b):
 
 
 def _whole(b):
+    """An exponent as a whole number, if it is one that is known. (A tensor says of itself that it is a float.)"""
     if isinstance(b, Pair):
-        known = isinstance(b.re, (float, np.floating)) and isinstance(b.im, (float, np.floating)) and b.im == 0
-        b = b.re if known else None
-    if (
-        isinstance(b, (int, float, np.integer, np.floating))
-        and not isinstance(b, bool)
-        and abs(b) < 100
-        and b == int(b)
-    ):
-        return int(b)
-    return None
+        b = b.re if type(b.im) is not np.ndarray and not is_tensor(b.im) and b.im == 0 else None
+    if is_tensor(b) or type(b) is bool or not isinstance(b, (int, float, np.integer, np.floating)):
+        return None
+    return int(b) if abs(b) < 100 and b == int(b) else None
 
 
 def _by_products(z, n):
