@@ -129,7 +129,7 @@ class Program:
 
     def _emit(self, graph):
         from .native import build, call, callback
-        from .native.lowering import Kernel  # not from emit: without lowering, most ops are called back
+        from .native.lowering import Kernel, lower  # not from emit: without lowering, most ops are called back
 
         start = time.perf_counter()
         host = build.host()
@@ -138,7 +138,7 @@ class Program:
         if found is not None and _looks_pay(*found):
             graph, suspects = found
         kernel = Kernel(graph, host.fma, self.checks, host.triple.startswith("x86_64"))
-        text = kernel.compile(suspects)
+        text = lower(kernel, suspects)
         module = kernel.module
         ir = build.assemble(module, text)
         self.seconds["emission"] = time.perf_counter() - start

@@ -6,7 +6,7 @@ Needs SciPy, whose BLAS and LAPACK compiled code calls; not llvmlite, for no mac
 import numpy as np
 
 from ..compiler import passes
-from ..compiler.native.lowering import Kernel
+from ..compiler.native.lowering import Kernel, lower
 from ..core.op import OPS, bind
 from ..core.tensor import is_tensor
 from ..core.tuples import items
@@ -52,7 +52,7 @@ def _of_case(op, args, params, places):
         with np.errstate(all="ignore"):
             graph = passes.run(capture(f, *(args[i] for i in places)))
             kernel = Kernel(graph)
-            kernel.compile()
+            lower(kernel)
     except Exception:  # it needs its arguments' values, or makes what no kernel returns: it is run by NumPy
         return "called back"
     if any(note.endswith("called back into NumPy") for note in kernel.notes):

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from adjoint.compiler.native import build, indices, nest
+from adjoint.compiler.native import build, indices, step
 from adjoint.compiler.native.code import Code
 from adjoint.compiler.native.machine import ELEMENTWISE, Machine
 from adjoint.compiler.native.nest import Nest
@@ -105,8 +105,8 @@ FAULTS = [
     ("exp", fault(Machine, "math", lambda old: lambda self, name, *xs: self.multiply(old(self, name, *xs), self.of(1 + 1e-14, xs[0])))),
     ("add", fault(Code, "load", last_lane_lost)),
     ("multiply", fault(Nest, "access", first_axis_not_walked)),
-    ("sum", fault(nest, "lanes", tail_as_full)),
-    ("sum", fault(nest.Reduction, "identity", lambda old: lambda self: 1)),
+    ("sum", fault(step, "lanes", tail_as_full)),
+    ("sum", fault(step.Reduction, "identity", lambda old: lambda self: 1)),
     ("getitem", fault(indices, "wrapped", negative_ones_as_zero)),
 ]  # fmt: skip
 

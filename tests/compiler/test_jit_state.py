@@ -451,7 +451,7 @@ def test_checked_memory_gives_the_same():
 
 
 def test_checked_memory_sees_planted_faults(monkeypatch):
-    from adjoint.compiler.native import emit, plan
+    from adjoint.compiler.native import kernel, plan
 
     x = np.linspace(-2, 2, 50)
     graph = capture(busy, x)
@@ -467,8 +467,8 @@ def test_checked_memory_sees_planted_faults(monkeypatch):
 
     assert not wrong()
     with monkeypatch.context() as m:  # a buffer that is too small
-        take = emit.Kernel.take
-        m.setattr(emit.Kernel, "take", lambda self, size: take(self, size - 8))
+        take = kernel.Kernel.take
+        m.setattr(kernel.Kernel, "take", lambda self, size: take(self, size - 8))
         assert wrong()
     with monkeypatch.context() as m:  # a buffer that is given back too early
         lifetimes = plan.Plan._lifetimes

@@ -11,10 +11,10 @@ import functools
 import numpy as np
 
 from .code import supported
-from .emit import direct
 from .lapack import check, stacked
 from .products import address, function, integer, letter
 from .storage import Mem
+from .table import direct
 
 _DOUBLE, _COMPLEX = np.dtype(np.float64), np.dtype(np.complex128)
 _INT = np.dtype(np.int32)

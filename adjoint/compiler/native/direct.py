@@ -8,10 +8,11 @@ import numpy as np
 
 from ...core.types import Array
 from .code import register, supported
-from .emit import aligned, direct
 from .nest import WIDTH_BYTES, Nest
 from .plan import REDUCTIONS
-from .storage import Mem, Reg, half, is_small
+from .step import Reduction
+from .storage import Mem, Reg, aligned, half, is_small
+from .table import direct
 
 FEW = 4  # arrays that are put between each other, from which on one loop does it for all
 
@@ -158,8 +159,6 @@ def reduction(emitter, line):
     t, out = line.args[0].type, line.out.type
     if not is_small(t) or not supported(out.dtype):
         return _empty(emitter, line) if t.size == 0 else None
-    from .nest import Reduction
-
     code, machine = emitter.code, emitter.machine
     kind = REDUCTIONS[line.op.name]
     x = emitter.reg(line.args[0]).value

@@ -13,144 +13,58 @@ from ...core.types import Array, Tuple
 from ...traces.derive import COMPARISONS
 from ...traces.graph import Const, Var
 from .build import host
-from .code import BOOL, Code, Module, Value, element, half_dtype, supported
-from .guard import GUARD, Guard
-from .machine import ELEMENTWISE, Machine, cost
+from .code import BOOL, Value, element, half_dtype, supported
+from .direct import part, pieces_of
+from .indices import gather, out_of_bounds
+from .machine import ELEMENTWISE, cost
 from .nest import Nest
 from .plan import REDUCTIONS, Group, Plan
-from .storage import Mem, Reg, Workspace, half, is_small, load_reg, store_reg
+from .stacks import constant_stack
+from .storage import Mem, Reg, aligned, half, is_small, load_reg, store_reg
+from .table import DIRECT
 
 MASKED = 60  # operations of a loop up to which its vectors are narrow for the sake of masks
 WITH_MASKS = {"strong_mul", "where", "maximum", "minimum", "clip", "sign", *COMPARISONS}
-MANY = 64  # products outside loops that are nothing where the cotangent is zero, from which on that is decided without jumps
 INLINE = 12  # calls of mathematical functions in one loop from which on they stay calls
 
-DIRECT: dict = {}  # op name -> function(emitter, line) -> value, or None: call NumPy back
+
+def lower(kernel, suspects=()):
+    """The text of a whole kernel. suspects: the outputs of which a NaN means that all is to be done again, by `ad.again`."""
+    code, graph = kernel.code, kernel.graph
+    inputs = []
+    for i, v in enumerate(graph.inputs):
+        ptr = code.emit(f"load ptr, ptr {code.at('%ins', 8 * i)}")
+        inputs.append(kernel.input(ptr, v.type))
+    targets = []
+    for i, v in enumerate(graph.outputs):
+        ptr = code.emit(f"load ptr, ptr {code.at('%outs', 8 * i)}")
+        targets.append(Mem(ptr, v.type.dtype, v.type.shape))
+    start = len(code.lines)
+    for target in targets if kernel.guard else ():
+        kernel.guard.poison(target.ptr, target.nbytes)
+    emitter = Emitter(kernel, graph, inputs, targets)
+    emitter.run()
+    if suspects:
+        _look(emitter, [targets[k] for k in suspects])
+    if kernel.guard is not None:
+        emitter.release()  # which looks at the zones
+    body = code.lines[start:]
+    del code.lines[start:]
+    for slot in kernel.workspace.slots:  # stacks are empty
+        code.do(f"store i64 0, ptr {code.at('%ws', slot + 16)}")
+    code.lines += body
+    return code.finish() + kernel.cleanup()
 
 
-def direct(*names):
-    """Register what an op does directly."""
-
-    def register(f):
-        for name in names:
-            DIRECT[name] = f
-        return f
-
-    return register
-
-
-class Kernel:
-    """One compilation: the function under construction and all that its parts share."""
-
-    def __init__(self, graph, fma=True, checks=False, x86=False):
-        self.module = Module(fma)
-        self.code = Code(self.module)
-        self.machine = Machine(self.code)
-        # Jumps are foreseen, and quicker than masks where one line waits for the other, as from step to step of a loop. Of hundreds of
-        # lines outside loops they make hundreds of blocks: twice the time to compile, and none is quicker.
-        self.machine.masks = x86 and sum(line.op.name == "strong_mul" for line in graph.lines) >= MANY and not any(
-            line.op.kind == "control" for line in graph.lines
-        )
-        self.workspace = Workspace()
-        self.graph = graph
-        self.notes: list = []  # what explain() says of the code: one line a step
-        self.callbacks: list = []  # (symbol, function, input types, output types)
-        self.constants: dict = {}
-        self.work = 0  # about how many operations a run does, loops of unknown length counted once
-        self.inner: dict = {}  # (slot, offset) of a stack of stacks -> one like those that are its steps
-        self.guard = Guard(self.code) if checks else None
-
-    def compile(self, suspects=()):
-        """Emit the whole kernel: its text. suspects: the outputs of which a NaN means that all is to be done again, by `ad.again`."""
-        code, graph = self.code, self.graph
-        inputs = []
-        for i, v in enumerate(graph.inputs):
-            ptr = code.emit(f"load ptr, ptr {code.at('%ins', 8 * i)}")
-            inputs.append(self.input(ptr, v.type))
-        targets = []
-        for i, v in enumerate(graph.outputs):
-            ptr = code.emit(f"load ptr, ptr {code.at('%outs', 8 * i)}")
-            targets.append(Mem(ptr, v.type.dtype, v.type.shape))
-        start = len(code.lines)
-        for target in targets if self.guard else ():
-            self.guard.poison(target.ptr, target.nbytes)
-        emitter = Emitter(self, graph, inputs, targets)
-        emitter.run()
-        if suspects:
-            self._look(emitter, [targets[k] for k in suspects])
-        if self.guard is not None:
-            emitter.release()  # which looks at the zones
-        body = code.lines[start:]
-        del code.lines[start:]
-        for slot in self.workspace.slots:  # stacks are empty
-            code.do(f"store i64 0, ptr {code.at('%ws', slot + 16)}")
-        code.lines += body
-        return code.finish() + self._cleanup()
-
-    def _look(self, emitter, targets):
-        """Call `ad.again` where an output holds a NaN."""
-        code = self.code
-        nan = "false"
-        for target in targets:
-            nan = code.emit(f"or i1 {nan}, {emitter.holds_nan(target)}")
-        with code.when(nan):
-            bad = code.emit(f"call i32 @ad.callback(i64 {self.number('ad.again')}, ptr %ins, ptr %outs)")
-            code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
-
-    def number(self, symbol):
-        """The number of a callback, of which `symbol` becomes the address."""
-        self.module.declare(symbol, f"@{symbol} = external global i8")
-        self.external("ad.callback", "i32 {}(i64, ptr, ptr)")
-        return f"ptrtoint (ptr @{symbol} to i64)"
-
-    def _cleanup(self):
-        """The function that frees what a workspace holds beyond itself."""
-        if not self.workspace.slots:
-            return ""
-        self.external("ad.free", "void {}(ptr)")
-        text = ["", "define void @kernel.free(ptr %ws) {"]
-        for i, slot in enumerate(self.workspace.slots):
-            text += [f"  %p{i} = getelementptr i8, ptr %ws, i64 {slot}", f"  %b{i} = load ptr, ptr %p{i}",
-                     f"  call void @ad.free(ptr %b{i})"]  # fmt: skip
-        return "\n".join([*text, "  ret void", "}"])
-
-    def take(self, size):
-        """An offset in the workspace with room for this many bytes."""
-        if self.guard is None:
-            return self.workspace.take(size)
-        offset = self.workspace.take(size + GUARD)
-        self.guard.taken(self.code.at("%ws", offset), size)
-        return offset
-
-    def give(self, offset, size):
-        """Give room back, when what reads it has been emitted."""
-        if self.guard is not None:
-            self.guard.given(self.code.at("%ws", offset), size)
-            size += GUARD
-        self.workspace.give(offset, size)
-
-    def input(self, ptr, t):
-        mem = Mem(ptr, t.dtype, t.shape)
-        return load_reg(self.code, mem) if is_small(t) else mem
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def constant(self, array):
-        """A Mem for an array that is bound when the code is linked."""
-        array = np.ascontiguousarray(array) if array.ndim else array
-        key = id(array)
-        if key not in self.constants:
-            symbol = f"ad.const.{len(self.constants)}"
-            self.module.keep.append(array)
-            self.module.symbols[symbol] = array.ctypes.data
-            self.module.declare(symbol, f"@{symbol} = external global i8")
-            self.constants[key] = f"@{symbol}"
-        return self.constants[key]
-
-    def external(self, symbol, signature):
-        """A function of the runtime (`ad.poll`, `ad.grow`, ...), declared."""
-        return self.module.declare(symbol, f"declare {signature.format('@' + symbol)}")
+def _look(emitter, targets):
+    """Call `ad.again` where an output holds a NaN."""
+    code, kernel = emitter.code, emitter.kernel
+    nan = "false"
+    for target in targets:
+        nan = code.emit(f"or i1 {nan}, {emitter.holds_nan(target)}")
+    with code.when(nan):
+        bad = code.emit(f"call i32 @ad.callback(i64 {kernel.number('ad.again')}, ptr %ins, ptr %outs)")
+        code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
 
 
 class Emitter:
@@ -177,6 +91,10 @@ class Emitter:
             root, mem = self.root(v, target) if target is not None and type(v) is Var else (None, None)
             if root is not None and id(root) not in self.storage and id(root) not in self.env:
                 self.storage[id(root)] = mem
+
+    def within(self, graph, inputs, targets=None, mutable=()):
+        """What emits a body of one of the lines."""
+        return Emitter(self.kernel, graph, inputs, targets, mutable)
 
     def run(self):
         """Emit all steps; the values of the outputs."""
@@ -271,7 +189,7 @@ class Emitter:
         if type(x) is tuple:
             return [self.constant(e) for e in x]
         if not isinstance(x, (np.ndarray, np.generic, int, float, bool, complex)):
-            return self.stack_constant(x)
+            return constant_stack(self, x)
         a = np.asarray(x)
         if a.dtype == object:  # a Python int beyond 64 bits: a float is added to it, or NumPy had refused
             a = np.asarray(float(x))
@@ -284,11 +202,6 @@ class Emitter:
                 return Reg(self.code.constant(one, a.dtype, 1), a.shape)  # one number, for any shape
             return Mem(self.kernel.constant(np.asarray(one)), a.dtype, a.shape, (0,) * a.ndim)
         return Mem(self.kernel.constant(a), a.dtype, a.shape)
-
-    def stack_constant(self, x):
-        from .stacks import constant_stack
-
-        return constant_stack(self, x)
 
     def reg(self, v):
         """A small value in registers."""
@@ -339,8 +252,6 @@ class Emitter:
 
     def place(self, line, k):
         """The memory of a join's k-th argument in its result, which is begun before its other arguments are there."""
-        from .direct import part, pieces_of
-
         whole = self.buffer(line.out)
         root = self.plan.base(line.out)
         self.storage.setdefault(id(root), Mem(whole.ptr, whole.dtype, root.type.shape, whole.strides))
@@ -563,7 +474,7 @@ class Emitter:
         gathers: dict = {}
         for line in order:
             if plan.gathers(line):
-                gathers[id(line.out)] = self._gather(line, nest, inside)
+                gathers[id(line.out)] = gather(self, line, nest, inside)
                 continue
             own_shape = not plan.space[id(line.out)] or plan.alias(line)  # it is walked by its argument's axes
             shape = line.args[0].type.shape if own_shape else line.out.type.shape
@@ -647,7 +558,7 @@ class Emitter:
         for line, _, mem in reductions.values():
             self.env[id(line.out)] = load_reg(code, mem) if is_small(line.out.type) else mem
         if flags:
-            code.fail_if(code.emit(f"load i1, ptr {flags[0]}"), self.out_of_bounds(next(x for x in order if plan.gathers(x))))
+            code.fail_if(code.emit(f"load i1, ptr {flags[0]}"), out_of_bounds(self, next(x for x in order if plan.gathers(x))))
         names = " ".join(line.op.name for line in order)
         self.kernel.note(f"loop over {list(group.space)}: {names}")
 
@@ -712,22 +623,6 @@ class Emitter:
         shifts = [start - first for start in starts]
         target = Mem(self.code.at(mem.ptr, first * step), t.dtype, (last - first,))
         return nest.shifted_sum(target, t.dtype, shifts), shifts
-
-    def _gather(self, line, nest, inside):
-        from .indices import gather
-
-        return gather(self, line, nest, inside)
-
-    def out_of_bounds(self, line):
-        from .indices import out_of_bounds
-
-        return out_of_bounds(self, line)
-
-
-def aligned(mem, shape):
-    """The strides by which a view is read as an array of this shape: broadcast."""
-    extra = len(shape) - len(mem.shape)
-    return (0,) * extra + tuple(0 if m == 1 and n != 1 else s for m, n, s in zip(mem.shape, shape[extra:], mem.strides))
 
 
 def squeezed_layout(have, shape):

@@ -12,9 +12,9 @@ from ...primitives.index import AT, _expand, layout
 from ...traces.graph import Var
 from .code import INT, Value, supported
 from .direct import all_small, among_zeros, on_diagonal, part, rearranged
-from .emit import aligned, direct
 from .nest import WIDTH_BYTES, Nest
-from .storage import Mem, Reg
+from .storage import Mem, Reg, aligned
+from .table import direct
 
 
 def out_of_bounds(emitter, line):

@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from .code import INT, Value
-from .emit import direct
 from .products import PREFIX, each_matrix, function, integer, layout, letter, matrix, real
 from .storage import Mem, half
+from .table import direct
 
 _SINGULAR = np.linalg.LinAlgError("Singular matrix")
 _INDEFINITE = np.linalg.LinAlgError("Matrix is not positive definite")

@@ -10,9 +10,9 @@ import math
 
 from ...primitives.convolve import _bounds
 from .code import element, half_dtype, supported
-from .emit import direct
 from .nest import Nest
-from .storage import Mem, Reg, is_small
+from .storage import Mem, Reg, aligned, is_small
+from .table import direct
 
 PREFIX = {"float64": "d", "float32": "s", "complex128": "z", "complex64": "c"}
 TINY = 64  # multiplications up to which a product is written out in registers
@@ -226,8 +226,6 @@ def matmul(emitter, line):
 
 def each_matrix(emitter, lead, mems, f):
     """f of the matrices at each place of the leading axes, broadcast."""
-    from .emit import aligned
-
     code = emitter.code
     strides = [aligned(Mem(v.ptr, v.dtype, v.shape[:-2], v.strides[:-2]), lead) for v in mems]
 

@@ -7,9 +7,9 @@ the other is written (large arrays); a body that only writes into its state's ow
 from ...core.types import Array, Stack, Tuple
 from ...traces.graph import Const
 from .code import supported
-from .emit import Emitter, direct
 from .stacks import POLL, Filled, Pushed, get_step, look, put_step, room, started
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
+from .table import direct
 
 
 class Cell:
@@ -111,7 +111,7 @@ def body_of(emitter, graph, inputs, targets=None, mutable=()):
     kernel, code = emitter.kernel, emitter.code
     before = len(kernel.workspace.slots)
     place = len(code.lines)
-    inner = Emitter(kernel, graph, inputs, targets, mutable)
+    inner = emitter.within(graph, inputs, targets, mutable)
     outs = inner.run()
     fresh = kernel.workspace.slots[before:]
     escaped = set()

@@ -12,9 +12,9 @@ import numpy as np
 
 from .code import INT, Value, register, supported
 from .direct import each_line, lines
-from .emit import direct
 from .nest import Nest
 from .storage import Mem
+from .table import direct
 
 RUN = 8
 LANES = 8  # of the search for the largest

@@ -169,3 +169,9 @@ def offsets(mem):
     for n, s in zip(mem.shape, mem.strides):
         total = total[..., None] + np.arange(n) * s
     return [int(x) for x in total.reshape(-1)]
+
+
+def aligned(mem, shape):
+    """The strides by which a view is read as an array of this shape: broadcast."""
+    extra = len(shape) - len(mem.shape)
+    return (0,) * extra + tuple(0 if m == 1 and n != 1 else s for m, n, s in zip(mem.shape, shape[extra:], mem.strides))
