@@ -65,3 +65,30 @@ def test_gradients_of_joined_arrays(axis):
         return np.sum(w * np.tanh(np.stack([y * y, np.sin(y)], axis=axis)))
 
     np.testing.assert_allclose(ad.jit(ad.grad(f))(Y), ad.grad(f)(Y), rtol=1e-12)
+
+
+def read_after_the_join(x):
+    y = np.where(x > 0, 1.0, -1.0)
+    z = np.concatenate([y, np.where(x < 0.5, 2.0, 3.0)])
+    z[:-9] = z[9:]  # into a copy, as it reads what it writes: where z was, another array may be by now
+    return np.maximum(z, 2.0), z, y[147]
+
+
+def read_after_a_write(x):
+    y = np.sin(x)
+    z = np.concatenate([y, x * 2.0])
+    z[:200] = 7.0
+    return z, y[147], y * 3.0
+
+
+def part_that_is_returned(x):
+    y = np.where(x > 0, x, 0.5)
+    z = np.concatenate([x, y, x * 3.0])
+    return y.reshape(6, 43), np.cumsum(np.concatenate([z, np.tanh(x)]))
+
+
+@pytest.mark.parametrize("f", [read_after_the_join, read_after_a_write, part_that_is_returned])
+def test_parts_that_others_read(f):
+    x = np.random.default_rng(3).normal(size=258)
+    for a, b in zip(ad.jit(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)

@@ -212,7 +212,7 @@ def joined(emitter, line):
         emitter.fill_any(out_mem)
     apart: list = []  # what is put between others: (where, what), element by element, in one loop
     for source, place, index in pieces_of(line):
-        if id(source) in emitter.plan.joins and emitter.plan.joins[id(source)][0] is line:
+        if id(source) in emitter.placed and emitter.plan.joins[id(source)][0] is line:
             continue  # it has been written there
         target = part(emitter, out_mem, place)
         x = emitter.read(source)

@@ -87,6 +87,7 @@ class Emitter:
         self.temporary: list = []  # taken for the present step
         self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
+        self.placed: set = set()  # variables that were computed in their place in a join: others have places of their own
         for v, target in zip(graph.outputs, self.targets):
             root, mem = self.root(v, target) if target is not None and type(v) is Var else (None, None)
             if root is not None and id(root) not in self.storage and id(root) not in self.env:
@@ -241,6 +242,7 @@ class Emitter:
         root = self.plan.base(v)
         if id(v) in self.plan.joins and id(root) not in self.storage:
             self.storage[id(root)] = self.place(*self.plan.joins[id(v)])
+            self.placed.add(id(v))
         if id(root) in self.storage:
             mem = self.storage[id(root)]
             return Mem(mem.ptr, t.dtype, t.shape, mem.strides if mem.shape == t.shape else None)

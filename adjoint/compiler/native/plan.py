@@ -78,6 +78,9 @@ class Plan:
         self.mutable = {id(v) for v in mutable}
         self._lifetimes()
         self._joins()
+        self.dying: dict = {}  # step -> roots that nobody reads after it
+        for k, i in self.ends.items():
+            self.dying.setdefault(i, []).append(k)
 
     # What is done where
 
@@ -413,9 +416,7 @@ class Plan:
         for v in self.graph.outputs:
             if type(v) is Var:
                 ends[id(base(v))] = end
-        self.dying: dict = {}  # step -> roots that nobody reads after it
-        for k, i in ends.items():
-            self.dying.setdefault(i, []).append(k)
+        self.ends = ends  # root -> the last step that reads it
 
     def _joins(self):
         """Which values are parts of a larger array and are written there: by the loop that computes them, or as part of another join.
@@ -438,6 +439,22 @@ class Plan:
                 joined = made is not None and made.op.name in ("stack", "concatenate")
                 if (joined or self.space.get(id(a))) and (inner or len(self.users[id(a)]) == 1):
                     self.joins[id(a)] = line, k
+        for k, (line, _) in list(self.joins.items()):
+            if len(self.users[k]) > 1 and self._changes(line, changed):
+                del self.joins[k]  # somebody may read it after that
+        for k, (line, _) in self.joins.items():  # the whole lives as long as its parts
+            while id(line.out) in self.joins:
+                line, _ = self.joins[id(line.out)]
+            whole = id(self.base(line.out))
+            self.ends[whole] = max(self.ends[whole], self.ends[k])
+
+    def _changes(self, join, changed):
+        """Whether the result of a join, or what it is itself a part of, is written to in place."""
+        while id(join.out) not in changed:
+            if id(join.out) not in self.joins:
+                return False
+            join, _ = self.joins[id(join.out)]
+        return True
 
     def is_view(self, line):
         """A line whose result shows its argument's memory."""
