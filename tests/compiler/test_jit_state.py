@@ -475,9 +475,7 @@ def test_checked_memory_sees_planted_faults(monkeypatch):
 
         def early(self):
             lifetimes(self)
-            dying, self.dying = self.dying, {}
-            for i, roots in dying.items():
-                self.dying.setdefault(max(i - 1, 0), []).extend(roots)
+            self.ends = {k: max(i - 1, 0) for k, i in self.ends.items()}
 
         m.setattr(plan.Plan, "_lifetimes", early)
         assert wrong()
