@@ -5,12 +5,11 @@ values. Where only one of the two kinds of rules is given, the other is its tran
 """
 
 import functools
-import warnings
 
 import numpy as np
 
 from ..core import tree
-from ..core.errors import MissingRuleError, RuleError, where
+from ..core.errors import MissingRuleError, RuleError, warn, where
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, peek
@@ -128,9 +127,9 @@ def _give(fun, kind, maker, count=None, linear=False):
         if (getattr(fun, "__module__", None) or "numpy").split(".")[0] in ("adjoint", "numpy", "scipy"):
             check_agreement(fun, kind, maker, count)
         else:
-            warnings.warn(
+            warn(
                 f"the {kind} rule of {getattr(fun, '__name__', fun)} is not used, as that is no primitive; decorate it with @primitive",
-                stacklevel=2,
+                UserWarning,
             )
     elif kind == "jvp":
         rules.update(jvp=maker, linear=linear)

@@ -98,9 +98,7 @@ def _with(x, values, memo):
         return x
     if id(x) in memo:  # it reads itself
         return memo[id(x)]
-    found: dict = {}
-    _find(x, found, set())
-    if not found:
+    if not reads_tensors(x):
         return x
     cells = [types.CellType() for _ in x.__closure__ or ()]
     f = memo[id(x)] = types.FunctionType(x.__code__, x.__globals__, x.__name__, None, tuple(cells))

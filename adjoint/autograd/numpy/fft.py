@@ -1,13 +1,6 @@
 """numpy.fft's names on arrays and tensors."""
 
 from ...numpy import fft as _fft
+from ..mirror import mirror
 
-
-def __getattr__(name):
-    if name.startswith("__"):  # NumPy's __path__ would make this module a package
-        raise AttributeError(name)
-    return getattr(_fft, name)
-
-
-def __dir__():
-    return dir(_fft)
+__getattr__, __dir__ = mirror(lambda: _fft)

@@ -8,6 +8,7 @@ from ...core.op import shape as shape_of
 from ...core.tensor import is_tensor
 from ...numpy import linalg as _linalg
 from ..extend import defjvp, defvjp, primitive
+from ..mirror import mirror
 
 
 def _hermitian(g):
@@ -31,11 +32,4 @@ def cholesky(a, *args, **kwargs):
     return _linalg.cholesky(both_triangles(a) if matrices else a, *args, **kwargs)
 
 
-def __getattr__(name):
-    if name.startswith("__"):  # NumPy's __path__ would make this module a package
-        raise AttributeError(name)
-    return getattr(_linalg, name)
-
-
-def __dir__():
-    return dir(_linalg)
+__getattr__, __dir__ = mirror(lambda: _linalg)

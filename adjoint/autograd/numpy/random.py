@@ -2,12 +2,6 @@
 
 import numpy.random as _random
 
+from ..mirror import mirror
 
-def __getattr__(name):
-    if name.startswith("__"):  # NumPy's __path__ would make this module a package
-        raise AttributeError(name)
-    return getattr(_random, name)
-
-
-def __dir__():
-    return dir(_random)
+__getattr__, __dir__ = mirror(lambda: _random)

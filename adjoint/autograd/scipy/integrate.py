@@ -1,13 +1,6 @@
 """scipy.integrate's names on arrays and tensors. As `adjoint.scipy.integrate`."""
 
 from ...scipy import integrate as _integrate
+from ..mirror import mirror
 
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(_integrate, name)
-
-
-def __dir__():
-    return dir(_integrate)
+__getattr__, __dir__ = mirror(lambda: _integrate)

@@ -4,6 +4,7 @@ import numpy as np
 
 from ...core.op import shape as shape_of
 from ...scipy import signal as _signal
+from ..mirror import mirror
 
 
 def convolve(A, B, axes=None, dot_axes=None, mode="full"):
@@ -59,11 +60,4 @@ def _arranged(x, rest, dot, conv):
     return np.reshape(x, (*sizes, *(s[i] for i in conv)))
 
 
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(_signal, name)
-
-
-def __dir__():
-    return [*dir(_signal), "convolve"]
+__getattr__, __dir__ = mirror(lambda: _signal, "convolve")

@@ -2,13 +2,6 @@
 
 from ...primitives.scipy_special import polygamma as polygamma
 from ...scipy import special as _special
+from ..mirror import mirror
 
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(_special, name)
-
-
-def __dir__():
-    return dir(_special)
+__getattr__, __dir__ = mirror(lambda: _special)

@@ -112,33 +112,24 @@ def solve_triangular(emitter, line):
                 zero = none if zero is None else machine._and(zero, none)
             code.fail_if(zero.name, emitter.kernel.module.error(_SINGULAR))
         # x^T a^T = b^T in columns; what BLAS sees of a is its transpose, or a itself where a is stored in columns
-        uplo, trans = ("L" if lower else "U", "T") if transposed else ("U" if lower else "L", "N")
         if trsv and k == 1:
-            trans = "N" if transposed else "T"
-            uplo, trans, none = (letter(emitter, c) for c in (uplo, trans, "N"))
+            uplo, trans, none = (letter(emitter, c) for c in ("L" if lower == transposed else "U", "N" if transposed else "T", "N"))
             size, step = integer(emitter, n), integer(emitter, 1)
             call(emitter, trsv, [uplo, trans, none, size, a.ptr, integer(emitter, ld), x.ptr, step])
             return
-        call(
-            emitter,
-            trsm,
-            [
-                letter(emitter, "R"),
-                letter(emitter, uplo),
-                letter(emitter, trans),
-                letter(emitter, "N"),
-                integer(emitter, k),
-                integer(emitter, n),
-                one,
-                a.ptr,
-                integer(emitter, ld),
-                x.ptr,
-                integer(emitter, k),
-            ],
-        )
+        by_triangle(emitter, trsm, lower, a, transposed, ld, x, one)
 
     stacked(emitter, line, [a, y], each)
     return y
+
+
+def by_triangle(emitter, f, lower, a, transposed, ld, x, one):
+    """trsm or trmm on x, in place, from the left: of the transposed x in columns, from the right."""
+    n, k = x.shape
+    letters = ("R", "L" if lower == transposed else "U", "T" if transposed else "N", "N")
+    letters = [letter(emitter, c) for c in letters]
+    sizes = integer(emitter, k), integer(emitter, n)
+    call(emitter, f, [*letters, *sizes, one, a.ptr, integer(emitter, ld), x.ptr, integer(emitter, k)])
 
 
 def columns_like(emitter, mem):
@@ -186,12 +177,7 @@ def triangular_product(emitter, line):
     def each(mems):
         a, y = mems
         a, (transposed, ld) = matrix(emitter, a)
-        n, k = y.shape
-        # y^T = b^T a^T in columns
-        letters = ("R", "U" if line.params["lower"] != transposed else "L", "T" if transposed else "N", "N")
-        letters = [letter(emitter, c) for c in letters]
-        sizes = integer(emitter, k), integer(emitter, n)
-        call(emitter, trmm, [*letters, *sizes, one, a.ptr, integer(emitter, ld), y.ptr, integer(emitter, k)])
+        by_triangle(emitter, trmm, line.params["lower"], a, transposed, ld, y, one)  # y^T = b^T a^T in columns
 
     stacked(emitter, line, [a, y], each)
     return y

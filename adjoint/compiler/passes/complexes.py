@@ -19,6 +19,7 @@ from ...core.types import Array, typeof
 from ...primitives.shape import python_number
 from ...traces.capture import Capture
 from ...traces.graph import Const, Graph, Line
+from ..rows import into
 from .rewrite import is_number, once, pure, rebuild, splice
 
 _REAL, _IMAG = OPS["real"], OPS["imag"]
@@ -151,14 +152,7 @@ def _cast(x, dtype):
 
 RULES: dict = {}
 
-
-def _rule(*names):
-    def register(f):
-        for name in names:
-            RULES[name] = f
-        return f
-
-    return register
+_rule = into(RULES)
 
 
 def pair(x):

@@ -3,20 +3,12 @@
 import numpy as np
 
 from ...core.tensor import is_tensor, peek, untracked
+from ..rows import into
 from .outside import session
 
 CALLS: dict = {}  # function -> what is called in its place; NumPy's functions that our tables know need no row
 
-
-def calls(*functions):
-    """Register a replacement for these functions."""
-
-    def register(f):
-        for g in functions:
-            CALLS[g] = f
-        return f
-
-    return register
+calls = into(CALLS)
 
 
 def unknown(x):

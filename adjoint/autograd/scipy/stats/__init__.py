@@ -1,11 +1,7 @@
 """scipy.stats' distributions on arrays and tensors. As `adjoint.scipy.stats`, which is imported when first used."""
 
+from ...mirror import mirror
+from . import methods
 from . import multivariate_normal as multivariate_normal
 
-
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    from ....scipy import stats
-
-    return getattr(stats, name)
+__getattr__, __dir__ = mirror(methods.stats)

@@ -5,6 +5,7 @@ import numpy as np
 from ....core.op import shape as shape_of
 from ....core.tensor import is_tensor
 from ...numpy.linalg import both_triangles
+from .methods import of, stats
 
 
 def entropy(mean=None, cov=1):
@@ -14,10 +15,8 @@ def entropy(mean=None, cov=1):
 
 
 def _symmetric(name, x, mean, cov, settings):
-    from ....scipy import stats
-
     cov = both_triangles(cov) if is_tensor(cov) and len(shape_of(cov)) == 2 else cov
-    return getattr(stats.multivariate_normal, name)(x, mean, cov, **settings)
+    return getattr(stats().multivariate_normal, name)(x, mean, cov, **settings)
 
 
 def pdf(x, mean=None, cov=1, **settings):
@@ -30,9 +29,4 @@ def logpdf(x, mean=None, cov=1, **settings):
     return _symmetric("logpdf", x, mean, cov, settings)
 
 
-def __getattr__(name):
-    if name.startswith("__"):
-        raise AttributeError(name)
-    from ....scipy import stats
-
-    return getattr(stats.multivariate_normal, name)
+__getattr__, __dir__ = of("multivariate_normal")
