@@ -24,6 +24,8 @@ from .names import copied, resolve
 from .outside import Session, recorder, session, shadow
 from .recursion import watched
 
+from . import runtime  # isort: skip  (the class that copies are made with)
+
 
 class Recorder:
     """Who is told what a function reads of outside. Derive from it; `read` and `effect` are for the deriver to fill."""

@@ -7,6 +7,7 @@ from ..rows import into
 from .outside import session
 
 CALLS: dict = {}  # function -> what is called in its place; NumPy's functions that our tables know need no row
+HANDED: dict = {}  # function of CALLS -> where it is handed a function, by place or by name: what it calls is the user's copy
 
 calls = into(CALLS)
 

@@ -127,11 +127,14 @@ def _renamed(code, user_name, qualname, first, between=".<locals>"):
 _kept: list = []
 
 
-def copy_function(f, make_runtime):
+RUNTIMES: list = []  # the class of what the text of a copy calls, which runtime.py defines: it needs copies itself
+
+
+def copy_function(f):
     """The copy of a plain function; raises NoSource."""
     code, cells = rewritten(f.__code__, f.__globals__, f.__qualname__)
     own = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-    own[RUNTIME] = types.CellType(make_runtime(f))
+    own[RUNTIME] = types.CellType(RUNTIMES[0](f))
     g = types.FunctionType(code, f.__globals__, f.__name__, f.__defaults__, tuple(own[x] for x in cells))
     g.__kwdefaults__ = f.__kwdefaults__
     g.__qualname__ = f.__qualname__

@@ -13,7 +13,7 @@ from ...core.tensor import FUNCTIONS, UFUNCS, is_tensor
 from ...primitives.shape import python_number
 from ..fence import refuse
 from . import baked, lists
-from .calls import CALLS, nested, unknown, wrapped
+from .calls import CALLS, HANDED, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
 from .merge import Gap, use
@@ -22,7 +22,7 @@ from .outside import changing, forget, fresh, read_item, recorder, unknown_key
 from .source import NoSource
 from .textless import told_copy
 
-from . import python  # noqa: F401  isort: skip  (fills the table)
+from . import python  # noqa: F401  isort: skip  (fills the table, as numpys does)
 
 
 # Resolving
@@ -73,7 +73,7 @@ def resolve(f):
     if type(call) is types.FunctionType and not is_library(call.__code__):
         return types.MethodType(copied(call), f)
     if kind is np.vectorize:
-        return functools.partial(vectorized, f)
+        return functools.partial(vectorized, f, resolve(f.pyfunc))
     return _library(f)
 
 
@@ -84,10 +84,8 @@ def copied(f):
         g = row[1]
         if getattr(g, "__defaults__", None) is f.__defaults__ and g.__kwdefaults__ is f.__kwdefaults__:
             return g
-    from .runtime import Runtime
-
     try:
-        g = copy_function(f, Runtime)
+        g = copy_function(f)
     except NoSource as reason:
         return _unwilling(f, str(reason))
     if len(_copies) > 4096:
@@ -116,9 +114,8 @@ def _unwilling(f, reason):
 
 
 def _class(cls):
-    found = CALLS.get(cls)
-    if found is not None:
-        return found
+    if cls in CALLS:
+        return _row(cls)
     if type(cls) is type and cls.__new__ is object.__new__:
         init = cls.__init__
         if type(init) is types.FunctionType and not is_library(init.__code__):
@@ -158,11 +155,10 @@ def _remembered(f, *args, **kwargs):
 def _library(f):
     """A function of NumPy, SciPy, the standard library or this package."""
     try:
-        found = CALLS.get(f)
+        if f in CALLS:
+            return _row(f)
     except TypeError:  # cannot be hashed
         return f
-    if found is not None:
-        return found
     module = getattr(f, "__module__", None) or ""
     if type(f) is np.ufunc or module.startswith("numpy"):
         return functools.partial(_call_numpy, f)
@@ -173,6 +169,23 @@ def _library(f):
     if module in ("random",):
         return functools.partial(_random, f)
     return baked.noted(f, module)
+
+
+def _row(f):
+    """The row of CALLS, which is handed the copy of a function that it is to call."""
+    found = CALLS[f]
+    if f not in HANDED:
+        return found
+    at = HANDED[f]
+
+    def call(*args, **kwargs):
+        if type(at) is int:
+            args = [resolve(a) if i == at and a is not None else a for i, a in enumerate(args)]
+        elif kwargs.get(at) is not None:
+            kwargs[at] = resolve(kwargs[at])
+        return found(*args, **kwargs)
+
+    return call
 
 
 def _call_numpy(f, *args, **kwargs):
@@ -265,7 +278,7 @@ def _bound(f, owner):
             if base is list and name in lists.METHODS:
                 return lists.METHODS[name](owner, *args)
             if base is list and name == "sort":
-                owner[:] = CALLS[sorted](owner, **kwargs)
+                owner[:] = resolve(sorted)(owner, **kwargs)
                 return None
             y = f(*args, **kwargs)
             return read_item(owner, y, args) if base is dict and name == "get" else y

@@ -1,7 +1,5 @@
 """NumPy's functions where our tables are silent, or where NumPy would lose a tensor: in lists, in buffers, in callbacks."""
 
-import functools
-
 import numpy as np
 
 from ...core.errors import ConcreteError
@@ -12,12 +10,6 @@ from ..fence import refuse
 from .calls import CALLS, calls, nested, unknown, wrapped
 from .merge import Gap, use
 from .outside import joined
-
-
-def resolve(f):
-    from .names import resolve
-
-    return resolve(f)
 
 
 def _ours(f):
@@ -101,16 +93,10 @@ def _fromiter(xs, dtype, count=-1, **kwargs):
     return wrapped(np.fromiter(xs, dtype, **kwargs))
 
 
-@calls(np.vectorize)
-def _vectorize(f, *args, **kwargs):
-    v = np.vectorize(f, *args, **kwargs)
-    return functools.partial(vectorized, v)
-
-
-def vectorized(v, *args, **kwargs):
+def vectorized(v, f, *args, **kwargs):
+    """A call of an np.vectorize object, whose function's copy is f."""
     if not any(map(is_tensor, args)) or kwargs or v.signature:
         return wrapped(v(*args, **kwargs))
-    f = resolve(v.pyfunc)
     row = np.broadcast_arrays(*args) if len(args) > 1 else args
     shape = row[0].shape
     flat = [np.reshape(a, -1) for a in row]

@@ -12,19 +12,13 @@ from ...core.types import typeof
 from ...primitives.index import getitem
 from ...primitives.shape import python_number
 from ..fence import refuse
-from .calls import CALLS, calls, unknown
+from .calls import CALLS, HANDED, calls, unknown
 from .frames import born
 from .merge import Gap, flatten, is_value, use
 from .outside import advance
 from .sequences import SHORT, Backwards, Numbers, UnknownRange, Zipped, sequence
 from .texts import format_, print_
 from .truth import both, decision, either, flag, truth
-
-
-def resolve(f):
-    from .names import resolve
-
-    return resolve(f)
 
 
 def _number(cast):
@@ -143,8 +137,6 @@ def _extreme(python, better):
     def pick(*args, **kwargs):
         values = list(args[0]) if len(args) == 1 else list(args)
         key = kwargs.get("key")
-        if key is not None:
-            kwargs["key"] = key = resolve(key)
         keys = [key(v) for v in values] if key is not None else values
         if not values or not any(map(unknown, keys)):
             return python(values, **kwargs)
@@ -174,8 +166,6 @@ def _sum(x, /, start=0):
 
 @calls(sorted)
 def _sorted(x, *, key=None, reverse=False):
-    if key is not None:
-        key = resolve(key)
     if unknown(x) and key is None and x.ndim == 1:
         y = np.sort(x)
         return list(y[::-1] if reverse else y)
@@ -247,18 +237,17 @@ def _next(it, *default):
 
 @calls(map)
 def _map(f, *xs):
-    return map(resolve(f), *xs)
+    return map(f, *xs)
 
 
 @calls(filter)
 def _filter(f, xs):
-    test = None if f is None else resolve(f)
-    return filter(lambda x: decision(test(x) if f is not None else x, "list", "filter leaves out what a value that is not known says"), xs)
+    return filter(lambda x: decision(f(x) if f is not None else x, "list", "filter leaves out what a value that is not known says"), xs)
 
 
 @calls(functools.reduce)
 def _reduce(f, *args):
-    return functools.reduce(resolve(f), *args)
+    return functools.reduce(f, *args)
 
 
 @calls(str)
@@ -278,22 +267,6 @@ def _format(x, spec=""):
     return format_(x, -1, spec)
 
 
-@calls(getattr)
-def _getattr(x, name, *default):
-    if default and not hasattr(x, name):
-        return default[0]
-    from .runtime import Runtime
-
-    return Runtime.attr(x, name)
-
-
-@calls(setattr)
-def _setattr(x, name, value):
-    from .runtime import Runtime
-
-    Runtime.setattr(x, name, value)
-
-
 @calls(list)
 def _list(x=()):
     if type(x) is list and x and type(x[0]) is Gap:
@@ -309,6 +282,9 @@ def _slice(*args):
 for _kind in (tuple, frozenset, bytes, object, super, property, staticmethod, classmethod, memoryview):
     CALLS[_kind] = _kind
 CALLS[callable] = CALLS.get(callable, callable)
+
+
+HANDED.update({map: 0, filter: 0, functools.reduce: 0, min: "key", max: "key", sorted: "key"})
 
 
 # math

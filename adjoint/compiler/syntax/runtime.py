@@ -18,7 +18,8 @@ from ...traces.capture import Capture
 from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
 from . import baked, lists, loops, masked, staged
-from .calls import nested, unknown, wrapped
+from .calls import calls, nested, unknown, wrapped
+from .copies import RUNTIMES
 from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
 from .merge import DEAD, Gap, read, use
@@ -494,6 +495,19 @@ class Runtime:
 
     def fn(self, f):
         return watched(resolve(f))
+
+
+RUNTIMES.append(Runtime)
+
+
+@calls(getattr)
+def _getattr(x, name, *default):
+    return default[0] if default and not hasattr(x, name) else Runtime.attr(x, name)
+
+
+@calls(setattr)
+def _setattr(x, name, value):
+    Runtime.setattr(x, name, value)
 
 
 def _is_truth(thunks, is_and):
