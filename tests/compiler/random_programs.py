@@ -466,7 +466,9 @@ class Drawing(Indices, Control):
 
     def definite(self):
         """A positive definite matrix: its factor, the logarithm of its determinant, what is solved with it."""
-        i = self.pick(lambda t: t.dtype.kind == "f" and len(t.shape) == 2 and 0 < t.shape[0] <= 40 and 0 < t.shape[1] <= 40)
+        i = self.pick(
+            lambda t: t.dtype.kind == "f" and len(t.shape) == 2 and 0 < t.shape[0] <= 40 and 0 < t.shape[1] <= 40
+        )
         n, m = self.type(i).shape
         what = str(self.rng.choice(["factor", "log det", "solve", "likelihood", "by hand"]))
         columns = int(self.rng.integers(0, m))
@@ -489,6 +491,42 @@ class Drawing(Indices, Control):
 
         return f, (i,), f"{what} of {columns} columns, definite"
 
+    def numbers(self):
+        """Functions of single entries, and of what was made of them: what waits for nothing else may be done side by side."""
+        rng, smooth = self.rng, self.smooth
+        i = self.pick(lambda t: t.dtype.kind == "f" and t.size > 0 and not t.weak)
+        t = self.type(i)
+        if self.inside and not smooth and t.dtype != np.float64:
+            raise Refused
+        count = int(rng.integers(2, 20))
+        places = [tuple(int(rng.integers(n)) for n in t.shape) for _ in range(count)]
+        names = rng.choice(
+            ["sin", "cos", "tanh", "exp", "arctan"] if smooth else ["exp", "log", "sin", "cos", "tanh"], 2
+        )
+        plan = [
+            (int(rng.integers(count)), str(rng.choice(names)), int(rng.integers(count)), int(rng.integers(count)))
+            for _ in range(int(rng.integers(2, 24)))
+        ]
+        fractions = []
+
+        def f(x):
+            row = [x[p] for p in places]
+            for k, name, a, b in plan:
+                new = getattr(np, name)(0.3 * row[a] if smooth else row[a])
+                if smooth:
+                    row[k] = new * 0.5 + 0.25 * row[b]
+                else:
+                    fractions.append(new)
+                    row[k] = np.minimum(np.maximum(np.rint(new * 7.3), -20), 20) - row[b] * (k % 2)
+            return np.stack(row) if len(row) % 2 else sum(row[1:], row[0])
+
+        f(self.values[i])
+        y = np.asarray(fractions, float) * 7.3
+        near = 1e-3 if t.dtype == np.float32 else 1e-8
+        if y.size and np.min(np.abs(np.where(np.isfinite(y), y, 0) % 1 - 0.5)) < near:
+            raise Refused
+        return f, (i,), f"numbers at {places}: {plan}"
+
     def sorted(self):
         i = self.pick(lambda t: t.shape != ())
         return lambda x: np.sort(x, axis=-1), (i,), "sort"
@@ -497,9 +535,10 @@ class Drawing(Indices, Control):
         "binary": 6, "literal": 3, "unary": 3, "compare": 2, "logic": 1, "bits": 0.7, "where": 2, "clip": 1, "mathematics": 2,
         "quotient": 1, "cast": 1.5, "shaped": 5, "joined": 2, "getitem": 3, "setitem": 2, "overlapping": 0.5, "reduction": 4,
         "running": 1, "product": 1.5, "sorted": 0.2, "loop": 0.8, "branch": 0.5,
+        "numbers": 0.7,
     }  # fmt: skip
     SMOOTH = {
         "smooth_unary": 5, "smooth_binary": 6, "literal": 2, "where": 1, "shaped": 4, "joined": 1.5, "getitem": 2.5,
         "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5, "largest": 1.5,
-        "definite": 1,
+        "definite": 1, "numbers": 0.8,
     }  # fmt: skip

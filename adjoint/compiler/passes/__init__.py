@@ -21,6 +21,7 @@ from .elements import elements
 from .expand import expand
 from .fold import fold
 from .inline import inline
+from .lanes import lanes
 from .loops import loops
 from .rewrite import bodies
 from .shifts import shifts
@@ -58,6 +59,7 @@ PASSES = (
     ("diagonals in place", placed, 2),
     ("branches", branches, 2),
     ("dead code", dce, 0),
+    ("lanes", lanes, 2),
 )
 
 

@@ -18,6 +18,7 @@ class _Pruner:
     def __init__(self):
         self.done = {}  # (id of a graph, the outputs that are kept) -> (the graph, the pruned one)
         self.effects = {}
+        self.known = {}  # id of a graph or line -> (it, what each of its outputs is made of)
 
     def prune(self, graph, keep):
         """The graph with these of its outputs and no dead lines, and with all its inputs."""
@@ -83,7 +84,7 @@ class _Pruner:
     def scan(self, line, reads):
         p = line.params
         body, n, m = p["body"], p["n"], p["m"]
-        live = _Live(body, self.effects)
+        live = _Live(body, self)
         for i in reads:
             live.output(i)
         state = live.states(n, {i for i in reads if i < n})
@@ -101,9 +102,9 @@ class _Pruner:
         p = line.params
         test, body, n = p["cond"], p["body"], p["n"]
         c = len(test.inputs) - n
-        tested = _Live(test, self.effects)
+        tested = _Live(test, self)
         tested.output(0)
-        live = _Live(body, self.effects)
+        live = _Live(body, self)
         for i in reads:
             live.output(i)
         state = live.states(n, {i for i in reads if i < n} | {i for i in tested.inputs if i < n})
@@ -123,7 +124,7 @@ class _Pruner:
         outs = sorted(reads)
         used: set = set()
         for side in ("true", "false"):
-            live = _Live(p[side], self.effects)
+            live = _Live(p[side], self)
             for i in outs:
                 live.output(i)
             used |= live.inputs
@@ -132,6 +133,52 @@ class _Pruner:
         if p.get("sides") is not None:
             params["sides"] = tuple(p["sides"][i] for i in outs)
         return self.smaller(line, [line.args[0], *(line.args[i + 1] for i in ins)], params, outs), outs
+
+    def read_by(self, line):
+        """For each result of a loop or choice without effects, which arguments it is made of, as a list of numbers.
+
+        A recursion as a loop carries all that any of its steps needs, most of it through one choice: what of that is dead is seen
+        only where its results are told apart.
+        """
+        if id(line) not in self.known:
+            p = line.params
+            if line.op is COND:
+                rows = [1 | (a | b) << 1 for a, b in zip(self.inputs_of(p["true"]), self.inputs_of(p["false"]), strict=True)]
+            else:
+                n, inner = p["n"], self.inputs_of(p["body"])
+                base = c = 0
+                if line.op is WHILE:
+                    c = len(p["cond"].inputs) - n
+                    base = self.inputs_of(p["cond"])[0]
+                state = (1 << n) - 1
+                inner = [m & state | (m & ~state) << c for m in inner]  # behind the state come the constants of the test
+                rows = [_closed(m | base | (1 << k if k < n else 0), inner, n) for k, m in enumerate(inner)]
+                if line.op is SCAN and p["length"] is None:
+                    stacks = ((1 << p["m"]) - 1) << n  # one of these tells how many steps there are
+                    rows = [m if m & stacks else m | stacks for m in rows]
+            self.known[id(line)] = line, [_bits(m) for m in rows]
+        return self.known[id(line)][1]
+
+    def inputs_of(self, graph):
+        """For each output of a graph, which inputs it is made of: bit i stands for input i."""
+        if id(graph) not in self.known:
+            self.known[id(graph)] = graph, [(1 << len(graph.inputs)) - 1] * len(graph.outputs)  # met again if it calls itself
+            masks = {v: 1 << i for i, v in enumerate(graph.inputs)}
+            whole = {}
+            for line in graph.lines:
+                if line.op is ITEM and line.args[0] in whole:
+                    given = whole[line.args[0]]
+                    args = [given.args[i] for i in self.read_by(given)[line.params["index"]]]
+                else:
+                    args = line.args
+                    if line.op in (COND, SCAN, WHILE):
+                        whole[line.out] = line
+                m = 0
+                for a in args:
+                    m |= masks.get(a, 0)
+                masks[line.out] = m
+            self.known[id(graph)] = graph, [masks.get(v, 0) for v in graph.outputs]
+        return self.known[id(graph)][1]
 
     def body(self, graph, outs, ins):
         """The graph with these outputs and inputs alone."""
@@ -156,14 +203,15 @@ class _Pruner:
 class _Live:
     """What a graph needs of its inputs, for the outputs asked for so far and its effects."""
 
-    def __init__(self, graph, effects):
+    def __init__(self, graph, pruner):
         self.graph = graph
+        self.pruner = pruner
         self.defs = {line.out: line for line in graph.lines}
         self.places = {v: i for i, v in enumerate(graph.inputs)}
         self.inputs = set()  # the numbers of those needed
         self.seen = set()
         for line in graph.lines:
-            if effectful(line, effects):
+            if effectful(line, pruner.effects):
                 self.want(line.out)
 
     def output(self, i):
@@ -178,8 +226,14 @@ class _Live:
             self.seen.add(v)
             if v in self.places:
                 self.inputs.add(self.places[v])
-            else:
-                todo.extend(self.defs[v].args)
+                continue
+            line = self.defs[v]
+            if line.op is ITEM and line.args[0] in self.defs:
+                whole = self.defs[line.args[0]]
+                if whole.op in (COND, SCAN, WHILE) and whole.out not in self.seen:
+                    todo.extend(whole.args[i] for i in self.pruner.read_by(whole)[line.params["index"]])
+                    continue
+            todo.extend(line.args)
 
     def states(self, n, live):
         """Which of the n states of a loop are needed, if these are: with each its next value, and what that reads."""
@@ -190,6 +244,28 @@ class _Live:
             if grown == live:
                 return sorted(live)
             live = grown
+
+
+def _closed(mask, inner, n):
+    """The arguments of a loop that those of `mask` are made of in any number of steps."""
+    seen = 0
+    while True:
+        new = mask & ((1 << n) - 1) & ~seen
+        if not new:
+            return mask
+        seen |= new
+        for i in _bits(new):
+            mask |= inner[i]
+
+
+def _bits(mask):
+    """The places of the ones of a number."""
+    out = []
+    while mask:
+        low = mask & -mask
+        out.append(low.bit_length() - 1)
+        mask ^= low
+    return out
 
 
 def _renumber(rows):

@@ -26,7 +26,7 @@ from ...primitives.control import _captured, cond, to_type
 from ...primitives.index import getitem, index_set
 from ...primitives.loops import cond_op, while_op
 from ...traces.capture import capture
-from ...traces.derive import strong, zeros
+from ...traces.derive import floats, strong, zeros
 from ...traces.graph import Const, Graph
 from ..fence import FenceError, Resist, Unfinished, refuse
 from .copies import GENERATED
@@ -431,10 +431,13 @@ class Machine:
             frame.operand(x)
 
     def lay_out(self):
-        """The types of the rows that hold what is saved; sites share them."""
+        """The types of the rows that hold what is saved; sites share them, but for numbers that may have derivatives.
+
+        Where one site leaves the bounds of an interval and another a result in the same row, nobody can tell that the bounds have none.
+        """
         slots: list = []
         for site in self.sites:
-            free = list(range(len(slots)))
+            free = [k for k, t in enumerate(slots) if t.shape or not floats(t)]
             site.slots = []
             for x in site.saved:
                 t = strong(typeof(x))
