@@ -12,7 +12,7 @@ from ..primitives.loops import call as call_graph
 from ..primitives.schedule import SCHEDULE
 from ..traces.capture import Capture
 from ..traces.graph import Graph
-from . import held, outer
+from . import held, outer, syntax
 from .arguments import Static
 from .program import Program, leaf_node, program
 
@@ -37,6 +37,7 @@ class Entry:
             args, kwargs = call.arguments(inputs)
             result = recorder.run(f.__wrapped__, args, kwargs)
             outs, self.structure = tree.flatten(result)
+            self.maybe = self.structure.holds(syntax.Maybe)
             outputs = [self._operand(trace, y) for y in outs]
         finally:
             SCHEDULE.reset(token)
@@ -87,7 +88,8 @@ class Entry:
             ys = self.program(*leaves)
         if call.tensors:
             ys = [untracked(y) for y in ys]
-        return tree.unflatten(self.structure, ys)
+        y = tree.unflatten(self.structure, ys)
+        return syntax.settled(y, syntax.session.get() is not None) if self.maybe else y
 
     def _into(self, leaves, out, call):
         """Write the results into the caller's arrays."""

@@ -65,6 +65,10 @@ TABLE = {
         "what it changes outside of itself would depend on how deep it goes",
         "return the value instead",
     ),
+    "maybe": (
+        "whether there is None in its place is decided when the code runs",
+        "ask `if x is not None:` first, and use it in there",
+    ),
     "list": (
         "its length would depend on a value that is not known",
         "write into an array made before the loop (a = np.zeros(n); a[k] = x), or use ad.scan",

@@ -101,6 +101,7 @@ def saved_by(rule, skip):
     return tuple(not name.startswith("_") for name in names), rest
 
 
+STANDS: dict = {}  # class that stands for values, as of source capture -> (op, args, params), what to do for `bind`
 _births = itertools.count(1)
 
 
@@ -167,6 +168,8 @@ def bind(op, *args, **params):
             kind = type(a)
             if kind is Flat or kind is Tensor or kind is float:
                 continue
+            if kind is not np.ndarray and kind in STANDS:
+                return STANDS[kind](op, args, params)
             if (kind is list or kind is tuple) and op.kind == "elementwise":
                 args = (*args[:i], FUNCTIONS[np.array](a), *args[i + 1 :])
             elif isinstance(a, np.ndarray) and (kind is not np.ndarray or a.dtype.hasobject):

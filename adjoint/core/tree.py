@@ -56,6 +56,10 @@ class Structure:
             return repr(self.data)
         return f"{self.kind.__name__}({', '.join(map(repr, self.children))})"
 
+    def holds(self, kind):
+        """Whether there is a container of this class in it."""
+        return self.kind is kind or any(c.holds(kind) for c in self.children)
+
 
 LEAF = Structure("leaf")
 
@@ -161,8 +165,11 @@ def _as_dict(kind, keys, children):
 
 
 def maker(structure):
-    """What makes a named tuple or a dataclass of this structure from a tuple of its values; None for other containers."""
+    """What makes a named tuple or a dataclass of this structure from a tuple of its values (or a class that says how, by
+    `_adjoint_made`); None for other containers."""
     kind = structure.kind
+    if hasattr(kind, "_adjoint_made"):
+        return kind._adjoint_made
     if kind in _REGISTERED or not isinstance(kind, type) or kind is tuple:
         return None
     if issubclass(kind, tuple):

@@ -5,9 +5,13 @@ import random
 
 
 class Writer:
-    """Writes one function of x and y; every loop ends by a count, every name is bound before it is read."""
+    """Writes one function of x and y; every loop ends by a count, every name is bound before it is read.
 
-    def __init__(self, seed):
+    optional: with variables besides that are None at first, and may be so again; they are used where a test says that they are not.
+    """
+
+    def __init__(self, seed, optional=False):
+        self.optional = ["m", "n"] if optional else []
         self.random = random.Random(seed)
         self.names = ["x", "y"]
         self.lines = []
@@ -45,8 +49,42 @@ class Writer:
     def put(self, indent, text):
         self.lines.append("    " * indent + text)
 
+    def there(self):
+        """(a test that an optional variable is not None, the variable)."""
+        m = self.random.choice(self.optional)
+        return self.random.choice([f"{m} is not None", f"not {m} is None"]), m
+
+    def optionally(self, indent):
+        test, m = self.there()
+        value = f"np.tanh({self.value()})"
+        kind = self.random.randrange(7)
+        if kind == 0:
+            self.put(indent, f"{m} = {self.random.choice(['None', 'm', 'n', value])}")
+        elif kind == 1:
+            self.put(indent, f"if {m} is None or {value} {self.random.choice('<>')} {m}:")
+            self.put(indent + 1, f"{m} = {value}")
+        elif kind == 2:
+            self.put(indent, f"if {test} and {m} < {self.value(1)}:")
+            self.put(indent + 1, f"{self.random.choice(self.names)} = np.tanh({m} * {self.value(1)})")
+            if self.random.random() < 0.5:
+                self.put(indent, "else:")
+                self.put(indent + 1, f"{m} = {self.random.choice(['None', value])}")
+        elif kind == 3:
+            self.put(indent, f"{self.random.choice(self.names)} = {m} if {test} else {self.value(1)}")
+        elif kind == 4:
+            self.put(indent, f"if {m} is None:")
+            self.put(indent + 1, f"{m} = {value}")
+            self.put(indent, f"{self.random.choice(self.names)} = {m} * 0.5")
+        elif kind == 5:
+            self.put(indent, f"m, n = {self.random.choice(['n, m', f'{value}, m', f'n, {value}', 'None, n'])}")
+        else:
+            self.put(indent, f"{self.random.choice(self.names)} = np.tanh(({m} or {self.value(1)}) - {self.value(1)})")
+
     def assign(self, indent):
         r = self.random.random()
+        if self.optional and self.random.random() < 0.5:
+            self.optionally(indent)
+            return
         new = f"v{len(self.names)}"
         if r < 0.25:
             self.put(indent, f"{new} = np.tanh({self.value()})")
@@ -126,17 +164,20 @@ class Writer:
     def function(self):
         self.put(0, "def f(x, y):")
         self.put(1, "buf = np.array([x, y, x * y])")
+        if self.optional:
+            self.put(1, "m = n = None")
         for _ in range(self.random.randrange(2, 5)):
             self.statement(1, 3, False)
-        self.put(1, f"return {self.value()} + {self.value()} * x + buf[0] * buf[1] - buf[2]")
+        more = "".join(f" + (0.7 if {m} is None else {m})" for m in self.optional)
+        self.put(1, f"return {self.value()} + {self.value()} * x + buf[0] * buf[1] - buf[2]{more}")
         return "\n".join(self.lines) + "\n"
 
 
-def program(seed):
+def program(seed, optional=False):
     """(f, its text) of a random program."""
     import numpy as np
 
-    text = Writer(seed).function()
+    text = Writer(seed, optional).function()
     name = f"<random program {seed}>.py"
     linecache.cache[name] = (len(text), None, text.splitlines(True), name)
     scope = {"np": np}

@@ -19,6 +19,7 @@ from ...core.tensor import is_tensor
 from ..fence import refuse
 from .copies import GENERATED, is_library
 from .masked import Masked
+from .maybe import Maybe, returned, settled
 from .merge import Gap, use
 from .names import copied, resolve
 from .outside import Session, recorder, session, shadow
@@ -77,7 +78,7 @@ def copy_of(f):
 
     def run(*args, **kwargs):
         # a checkpoint runs it again in the backward pass, when the call that asked for it may be over
-        return _call(f, args, kwargs) if session.get() is None else g(*args, **kwargs)
+        return _call(f, args, kwargs) if session.get() is None else returned(g(*args, **kwargs), f)
 
     return run
 
@@ -155,6 +156,7 @@ def _result(y, tensors):
     """What goes out: arrays again, where nobody works with tensors."""
     if any(type(x) is Masked for x in tree.flatten(y, is_leaf=lambda e: type(e) is Masked)[0]):
         raise refuse("mask", "the function returns the entries where a mask holds")
+    y = settled(y, recorder.get() is not None)
     leaves, structure = tree.flatten(y)
     out = []
     for x in leaves:
@@ -164,4 +166,6 @@ def _result(y, tensors):
     return tree.unflatten(structure, out) if any(a is not b for a, b in zip(leaves, out, strict=True)) else y
 
 
-__all__ = ["GENERATED", "Recorder", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite"]
+__all__ = [
+    "GENERATED", "Maybe", "Recorder", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite", "session", "settled",
+]  # fmt: skip

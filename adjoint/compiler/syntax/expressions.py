@@ -78,12 +78,12 @@ class Names:
 
 
 def is_plain_test(e):
-    """Whether a test surely asks nothing of a value: constants, `is None`, isinstance, callable."""
+    """Whether a test surely asks nothing of a value: constants, `is` (but of None, which a value may be), isinstance, callable."""
     kind = type(e)
     if kind is ast.Constant:
         return True
     if kind is ast.Compare:
-        asked = any(type(c) is ast.Constant and type(c.value) is bool for c in (e.left, *e.comparators))
+        asked = any(type(c) is ast.Constant for c in (e.left, *e.comparators))
         return all(type(op) in (ast.Is, ast.IsNot) for op in e.ops) and not asked  # `x is False` is a question about x
     if kind is ast.Call and type(e.func) is ast.Name:
         return e.func.id in ("isinstance", "callable", "hasattr", "issubclass")

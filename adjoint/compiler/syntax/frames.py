@@ -27,7 +27,7 @@ FRAMES: ContextVar[tuple] = ContextVar("adjoint_frames", default=())
 class Frame:
     """One trial run of a body."""
 
-    __slots__ = ("born", "entered", "iterators", "kept", "places", "raised", "seen", "token", "trace")
+    __slots__ = ("born", "entered", "facts", "iterators", "kept", "places", "raised", "seen", "token", "trace")
 
     def __init__(self):
         self.trace = Capture()
@@ -38,6 +38,7 @@ class Frame:
         self.born: dict = {}  # ids of containers made in here
         self.iterators: dict = {}  # ids of iterators that come from outside
         self.raised: list = []  # exceptions that the user's raise statements made here
+        self.facts: dict = {}  # truth values that are known in here: id -> (the tensor, True or False); see maybe.py
 
     def __enter__(self):
         self.token = FRAMES.set((*FRAMES.get(), self))

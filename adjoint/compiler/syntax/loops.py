@@ -19,6 +19,7 @@ from ...traces.graph import Const, Var
 from ..fence import FenceError, Resist, Unreachable, refuse
 from . import ints
 from .frames import Frame, assign, contents, emit, lose, put_contents
+from .maybe import narrowed, started
 from .merge import DEAD, UNBOUND, Gap, Part, cast, flatten, is_value, join, put, read, said, same
 from .outside import note_row
 from .sequences import COUNTER, Numbers
@@ -37,13 +38,13 @@ class Slot:
     def __init__(self, what, start):
         self.what = what
         self.start = start  # the value before the loop
-        self.fill = None  # what stands for a value that is not there yet
+        self.fill = UNBOUND  # what stands for a value that is not there yet
         self.wanted: dict = {}  # leaf -> its type in the loop, where it differs from that of the start
         self.known: set = set()  # leaves that stay the Python number they are
 
     @property
     def value(self):
-        return self.start if self.fill is None else self.fill
+        return self.start if self.fill is UNBOUND else self.fill
 
 
 class Loop:
@@ -247,7 +248,13 @@ class Loop:
             slot.fill = tree.unflatten(part.structure, leaves)
             return True
         leaves, structure = flatten(slot.value)
-        if structure != part.structure:
+        if structure != part.structure and (start := started(slot.value, slot.wanted, part)) is not None:
+            leaves, new = flatten(start)
+            if new != structure:  # from here on it is a value that may be None
+                slot.start, slot.fill = (start, UNBOUND) if slot.fill is UNBOUND else (slot.start, start)
+                slot.wanted, slot.known = {}, set()
+                return True
+        elif structure != part.structure:
             raise Resist(
                 f"{slot.what} is {said(slot.value)} before a step of the loop and {said(value)} behind it{where()}; "
                 "give it a value of the final kind before the loop"
@@ -336,6 +343,7 @@ class Loop:
                         y = untracked(y)
                     new.append(y)
                 value = tree.unflatten(structure, new)
+            value = narrowed(value)
             if type(key) is tuple:
                 c = self.places[key[0]]
                 held = contents(c)
@@ -388,7 +396,7 @@ def stage_while(cells, test, body, spec, trial=False):
 def _unfill(loop):
     """What a loop that may not run at all binds for the first time has no value behind it."""
     for key, slot in loop.slots.items():
-        if type(key) is str and slot.fill is not None and slot.start is UNBOUND and key in loop.normal:
+        if type(key) is str and slot.fill is not UNBOUND and slot.start is UNBOUND and key in loop.normal:
             put(
                 loop.cells[key],
                 Gap(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core import tree
 from ...core.errors import where as at
+from ...core.op import STANDS, bind
 from ...core.tensor import is_tensor, make, peek
 from ...core.types import typeof
 from ...primitives.checks import check_op
@@ -327,6 +328,16 @@ def elementwise(f, *inputs, **kwargs):
             row.append(x)
     with np.errstate(all="ignore"):  # of the entries that are not chosen nobody need be warned
         return Masked(f(*row, **kwargs), first.mask)
+
+
+def _bound(op, args, params):
+    """What `bind` does with an op that is given entries where a mask holds beside tensors."""
+    if op.kind not in ("elementwise", "nondiff"):
+        raise _refused(f"{op.name} takes")
+    return elementwise(lambda *row: bind(op, *row, **params), *args)
+
+
+STANDS[Masked] = _bound
 
 
 # Reductions

@@ -16,6 +16,7 @@ from . import baked, lists
 from .calls import CALLS, HANDED, nested, unknown, wrapped
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
+from .maybe import Maybe, present
 from .merge import Gap, use
 from .numpys import vectorized
 from .outside import changing, forget, fresh, read_item, recorder, unknown_key
@@ -56,6 +57,8 @@ def resolve(f):
         return _bound(f, owner)
     if kind is Gap:
         use(f)
+    if kind is Maybe:
+        return resolve(present(f))
     if isinstance(f, type):
         return _class(f)
     if kind is np.ufunc or kind is _dispatcher:
@@ -99,6 +102,8 @@ def _unwilling(f, reason):
 
     @functools.wraps(f)
     def call(*args, **kwargs):
+        if any(type(x) is Maybe for x in (*args, *kwargs.values())) and not _keeps(f, args):
+            raise refuse("maybe", f"{f.__qualname__}, which is not rewritten ({reason}), is given a value that may be None")
         told = recorder.get()
         g = f if told is None else told_copy(f, told, resolve)
         try:
@@ -111,6 +116,12 @@ def _unwilling(f, reason):
             raise
 
     return call
+
+
+def _keeps(f, args):
+    """Whether a function does nothing with its arguments but keep them, as the __init__ of a dataclass does."""
+    cls = type(args[0]) if args else None
+    return f.__name__ == "__init__" and hasattr(cls, "__dataclass_fields__") and not hasattr(cls, "__post_init__")
 
 
 def _class(cls):

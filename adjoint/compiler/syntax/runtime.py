@@ -3,6 +3,7 @@
 Each copy of a function has a Runtime of its own, which knows the function's globals and cells.
 """
 
+import functools
 import operator
 import types
 
@@ -22,6 +23,7 @@ from .calls import calls, nested, unknown, wrapped
 from .copies import RUNTIMES
 from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
+from .maybe import MADE, Maybe, absent, present, takes_numbers, within
 from .merge import DEAD, Gap, read, use
 from .names import resolve
 from .outside import advance, changing, forget, outer, recorder, shadow, unknown_key
@@ -258,6 +260,7 @@ class Runtime:
             return
         if type(iterable) is Gap:
             use(iterable)
+        iterable = present(iterable)
         advance(iterable)
         known = sequence(iterable)
         unrolling = Unrolling(cells)
@@ -374,6 +377,9 @@ class Runtime:
     @staticmethod
     def attr(x, name):
         cls = type(x)
+        if cls is Maybe:
+            x = present(x)
+            cls = type(x)
         if cls is types.ModuleType or is_tensor(x):
             return getattr(x, name)
         found = getattr(cls, name, None) if not isinstance(x, type) else None
@@ -389,6 +395,7 @@ class Runtime:
 
     @staticmethod
     def item(c, key):
+        c, key = present(c), present(key)
         told = recorder.get()
         if type(c) is dict or isinstance(c, dict):
             unknown_key(key)
@@ -414,6 +421,7 @@ class Runtime:
 
     @staticmethod
     def setattr(x, name, value):
+        x = present(x)
         changing(x)
         forget(x, "attr", name)
         setattr(x, name, value)
@@ -425,6 +433,9 @@ class Runtime:
 
     @staticmethod
     def setitem(c, key, value):
+        c, key = present(c), present(key)
+        if is_tensor(c) or type(c) is np.ndarray:
+            value = present(value)
         if isinstance(c, dict):
             unknown_key(key)
         changing(c)
@@ -452,6 +463,7 @@ class Runtime:
 
     @staticmethod
     def aug(op, x, value):
+        x, value = present(x), present(value)
         if type(x) in (np.ndarray, list, dict, set):
             changing(x)
         if type(x) is Masked:
@@ -461,9 +473,11 @@ class Runtime:
         return INPLACE[op](x, value)
 
     def aug_attr(self, op, x, name, value):
+        x = present(x)
         self.setattr(x, name, self.aug(op, self.attr(x, name), value))
 
     def aug_item(self, op, c, key, value):
+        c = present(c)
         old = self.item(c, key)
         # entries that a mask chose are a copy, which nobody else has
         self.setitem(c, key, BINARY[op](old, value) if type(old) is Masked else self.aug(op, old, value))
@@ -494,7 +508,12 @@ class Runtime:
         return BINARY[op](a, b)
 
     def fn(self, f):
-        return watched(resolve(f))
+        g = watched(resolve(f))
+        return functools.partial(_given, g) if MADE and takes_numbers(f) else g
+
+
+def _given(g, *args, **kwargs):
+    return g(*within(args), **within(kwargs))
 
 
 RUNTIMES.append(Runtime)
@@ -534,7 +553,7 @@ def _select(thunks, is_and):
                 return x
             continue
         more = thunks[i + 1 :]
-        if typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
+        if type(x) is not Maybe and typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
             y = chain((lambda x=x: x, *more), is_and)
             return python_number(y, bool) if is_tensor(y) and typeof(x).weak else y
         rest = lambda more=more: _select(more, is_and)
@@ -591,6 +610,11 @@ def compare(op, a, b):
         if type(x) is Gap:
             use(x)
     if op == "is" or op == "is not":
+        for x, y in ((a, b), (b, a)):
+            if type(x) is Maybe:
+                if y is not None:
+                    raise refuse("maybe", "a value that may be None is asked whether it is another object")
+                return absent(x) if op == "is" else not_(absent(x))
         for x, y in ((a, b), (b, a)):
             if type(y) is bool and is_tensor(x) and typeof(x) == _TRUTH and not peek(x)[0]:  # np.allclose(a, b) is False
                 return x if y is (op == "is") else not_(x)

@@ -14,6 +14,7 @@ from ...primitives.loops import cond_op
 from ...traces.graph import Graph, Var
 from ..fence import FenceError, Unreachable, refuse
 from .frames import FRAMES, Frame, as_of, assign, contents, emit, link, put_contents
+from .maybe import Maybe, aligned, facts, known_from_here, narrowed
 from .merge import DEAD, UNBOUND, Gap, Outputs, Part, finish, flatten, merge, put, read
 from .outside import choice
 
@@ -46,9 +47,10 @@ class Impossible:
 class Side:
     """What one branch leaves."""
 
-    def __init__(self, cells, run, spec, holds, before):
+    def __init__(self, cells, run, spec, test, holds, before):
         names, live, targets, go = spec
         self.frame = frame = Frame()
+        frame.facts = facts(test, holds)
         self.raised = None
         with frame:
             frame.enter_all([read(c) for c in cells.values()])
@@ -77,9 +79,11 @@ class Side:
                 if f in taken or f in open_:
                     alive |= set(t)
             self.parts = {
-                n: Part(after[n] if n in alive or n.startswith("_ad_") else DEAD, frame) for n in names if n in after
+                n: Part(narrowed(after[n]) if n in alive or n.startswith("_ad_") else DEAD, frame)
+                for n in names
+                if n in after
             }
-            self.result = Part(self.value, frame)
+            self.result = Part(narrowed(self.value), frame)
             self.handles = {id(h): h for h in frame.written()}
             self.tops = {key: frame.operand(h) for key, h in self.handles.items()}
             self.places = {}
@@ -108,15 +112,19 @@ def stage_if(test, true, false, cells, spec, line=""):
     before = {n: read(c) for n, c in cells.items()}
     sides = []
     for run, holds in ((true, True), (false, False)):
-        sides.append(Side(cells, run, spec, holds, before))
+        sides.append(Side(cells, run, spec, test, holds, before))
     a, b = sides
     if a.raised is not None and b.raised is not None:
         raise _either_raised(test, a, b)
     if a.raised is not None or b.raised is not None:
         first = a.raised is not None
         _check_raise(test, a if first else b, first)
+        known_from_here(test, not first)
         other = false if first else true
         return other() if other is not None else None
+    for n in a.parts:
+        a.parts[n], b.parts[n] = aligned(a.parts[n], b.parts[n])
+    a.result, b.result = aligned(a.result, b.result)
     outputs = Outputs((a.frame, b.frame))
     where_ = line or user_line()
     paths = (f"where the test holds ({where_})", f"where the test fails ({where_})")
@@ -156,7 +164,7 @@ def _note_choice(y, a, b, frames):
         mutable = type(value) in _MUTABLE or hasattr(type(value), "__dataclass_fields__")
         if mutable and id(value) not in frame.born:
             choice(value)
-            choice(y)
+            choice(y._ad_value if type(y) is Maybe else y)
 
 
 _MUTABLE = (list, dict, set)
@@ -195,7 +203,7 @@ def _merge_places(c, a, b, outputs, paths):
                 part = Part(dict(entries(held)).get(k, UNBOUND), side.frame)
             parts.append(part)
         what = f"item {k}" if isinstance(c, (list, dict)) else f".{k}"
-        out[k] = merge(*parts, outputs, what, paths)
+        out[k] = merge(*aligned(*parts), outputs, what, paths)
     return out
 
 

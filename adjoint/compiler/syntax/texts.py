@@ -12,6 +12,7 @@ from ...primitives.checks import Hole, check_op, debug, debugging, fill, hole, s
 from ..fence import refuse
 from .calls import calls
 from .frames import FRAMES, emit
+from .maybe import Maybe, narrowed
 from .merge import Gap, use
 from .outside import recorder
 from .truth import not_, truth
@@ -28,10 +29,19 @@ class Collect:
         return hole(len(self.values) - 1, conversion, spec)
 
     def place(self, x):
+        x = told(x)
         if is_tensor(x) and not peek(x)[0]:
             self.values.append(x)
             return Hole(len(self.values) - 1, typeof(x))
         return x
+
+
+def told(x):
+    """What a text is made of: it must be known whether there is None."""
+    x = narrowed(x)
+    if type(x) is Maybe:
+        raise refuse("maybe", "a text is made of a value that may be None")
+    return x
 
 
 collecting: ContextVar = ContextVar("adjointcollecting", default=None)
@@ -39,6 +49,7 @@ collecting: ContextVar = ContextVar("adjointcollecting", default=None)
 
 def format_(x, conversion=-1, spec=""):
     """An f-string's `{x!r:spec}`."""
+    x = told(x)
     if is_tensor(x) and not peek(x)[0]:
         collect = collecting.get()
         if collect is None:
@@ -112,6 +123,11 @@ def _fence(error, depth):
             if born < depth:
                 raise refuse("caught", f"{type(error).__name__} is raised in a branch, inside a try that catches it")
             return
+
+
+def fenced(error):
+    """Refuse a check whose exception the user's own handlers would catch."""
+    _fence(error, len(FRAMES.get()) + 1)
 
 
 def raising(thunk):

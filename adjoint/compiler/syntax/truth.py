@@ -7,6 +7,7 @@ from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
 from ..fence import Unfinished, refuse
 from .frames import Frame
+from .maybe import Maybe, absent, facts, implies
 from .merge import Gap, read, use
 
 
@@ -28,6 +29,8 @@ def truth(x):
             x = np.reshape(x, ())
         agreed = _agreed(x)
         return x if agreed is None else agreed
+    if kind is Maybe:
+        return both(lambda: not_(absent(x)), lambda: x._ad_value)
     if kind is Gap:
         use(x)
     if kind is list and x and type(x[0]) is Gap:
@@ -59,7 +62,7 @@ def flag(x):
 
 def not_(x):
     t = truth(x)
-    return (not t) if type(t) is bool else np.logical_not(t)
+    return (not t) if type(t) is bool else implies(np.logical_not(t), facts(t, False), facts(t, True))
 
 
 def both(*thunks):
@@ -95,6 +98,7 @@ def _lazily(t, thunks, is_and):
     known = lambda: is_and is False
     cells = staged.cells_of(*thunks)
     frame = Frame()
+    frame.facts = facts(t, is_and)
     with frame:
         frame.enter_all([read(c) for c in cells.values()])
         try:
@@ -102,6 +106,7 @@ def _lazily(t, thunks, is_and):
         except Unfinished:  # a path that tells nothing yet
             return staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
         operand = frame.operand(y) if is_tensor(y) else None
+        follows = {**facts(t, is_and), **(facts(y, is_and) if is_tensor(y) else {})}
         frame.notice()
         changed = frame.written() or frame.places
     if operand is None and not frame.trace.lines:
@@ -111,8 +116,10 @@ def _lazily(t, thunks, is_and):
             return t if y is is_and else y
         graph, hidden = staged.graph_of(frame, [], [operand], "rest")
         (y,) = graph.run(*map(staged.outside, hidden))
-        return (np.logical_and if is_and else np.logical_or)(t, y)
-    return staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
+        y = (np.logical_and if is_and else np.logical_or)(t, y)
+        return implies(y, *((follows, {}) if is_and else ({}, follows)))
+    y = staged.stage_if(t, *((rest, known) if is_and else (known, rest)), cells, ((), (), (), ()))
+    return implies(y, *((follows, {}) if is_and else ({}, follows))) if is_tensor(y) else y
 
 
 _HARMLESS = ("elementwise", "linear", "bilinear", "nondiff", "reduce")
