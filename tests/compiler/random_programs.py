@@ -527,6 +527,48 @@ class Drawing(Indices, Control):
             raise Refused
         return f, (i,), f"numbers at {places}: {plan}"
 
+    def records(self):
+        """Records of few numbers, one axis for all of them, or one more for all pairs: their columns, lengths and sums."""
+        rng = self.rng
+        i = self.pick(lambda t: t.shape != () and t.dtype.kind in ("f" if self.smooth else "fi") and t.size <= 1000)
+        shape = self.type(i).shape
+        k = int(rng.integers(1, 5))
+        pairs = len(shape) >= 2 and shape[-1] <= 4 and shape[-2] * math.prod(shape) <= LARGEST
+        names = ["scaled", "divided", "column", "part", "turned", "chosen", "doubled"]
+        steps = [(str(rng.choice(names)), int(rng.integers(0, 8))) for _ in range(int(rng.integers(1, 5)))]
+        end = str(rng.choice(["whole", "whole", "rows", "length", "column", "all"]))
+
+        def f(x):
+            d = x[..., None, :, :] - x[..., :, None, :] if pairs else np.stack([x, -x, x + 1, x * 2][:k], -1)
+            for what, a in steps:
+                m = d.shape[-1]
+                length = np.sum(d if a % 2 else d * d, axis=-1, keepdims=a > 3)
+                length = length if a > 3 else length[..., None]
+                if what == "scaled":
+                    d = d * length
+                elif what == "divided":
+                    d = d / (1 + abs(length)) if self.smooth else d - length
+                elif what == "column":
+                    d = d * d[..., a % m, None] + d[..., :1]
+                elif what == "part":
+                    d = d[..., a % m :]
+                elif what == "turned":
+                    d = np.concatenate([d[..., a % m :], d[..., : a % m]], axis=-1)
+                elif what == "chosen":
+                    d = np.where(length > 0, d, d[..., -1:])
+                else:
+                    d = d + d
+            if end == "rows":
+                return np.sum(d, axis=-2)
+            if end == "length":
+                return np.sum(d, axis=-1)
+            if end == "column":
+                return d[..., -1] - d[..., 0]
+            return np.sum(d, axis=(-2, -1)) if end == "all" else d
+
+        self.whole(i, lambda a: f(a + 1) if a.size else a)
+        return f, (i,), f"records of {'pairs' if pairs else k}: {steps} {end}"
+
     def sorted(self):
         i = self.pick(lambda t: t.shape != ())
         return lambda x: np.sort(x, axis=-1), (i,), "sort"
@@ -535,10 +577,10 @@ class Drawing(Indices, Control):
         "binary": 6, "literal": 3, "unary": 3, "compare": 2, "logic": 1, "bits": 0.7, "where": 2, "clip": 1, "mathematics": 2,
         "quotient": 1, "cast": 1.5, "shaped": 5, "joined": 2, "getitem": 3, "setitem": 2, "overlapping": 0.5, "reduction": 4,
         "running": 1, "product": 1.5, "sorted": 0.2, "loop": 0.8, "branch": 0.5,
-        "numbers": 0.7,
+        "numbers": 0.7, "records": 1.5,
     }  # fmt: skip
     SMOOTH = {
         "smooth_unary": 5, "smooth_binary": 6, "literal": 2, "where": 1, "shaped": 4, "joined": 1.5, "getitem": 2.5,
         "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5, "largest": 1.5,
-        "definite": 1, "numbers": 0.8,
+        "definite": 1, "numbers": 0.8, "records": 1.5,
     }  # fmt: skip

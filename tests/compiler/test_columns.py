@@ -61,7 +61,36 @@ def a_loop(x, w):
     return y
 
 
-PROGRAMS = [cross, lengths, chosen, table, joined, put, rows_too, a_loop]
+def pairs(x, w):
+    x, w = x[:8, :3], w[:8]
+    d = x[None, :, :] - x[:, None, :]
+    near = np.sum(d * d, axis=2) + 0.01
+    return np.sum((w / (near * np.sqrt(near)))[:, :, None] * d, axis=1), near
+
+
+def pairs_stepping(x, w):
+    x, w = x[:7, 1:4] * 0.5, w[:7]
+    v = 0.1 * x
+    for _ in range(40):
+        d = x[None, :, :] - x[:, None, :]
+        v = v + 0.01 * np.sum((w / (np.sum(d * d, axis=2) + 0.1))[:, :, None] * d, axis=1)
+        x = x + 0.01 * v
+    return x, v
+
+
+def blocks(x, w):
+    y = np.sin(x[:96, :4]).reshape(2, 4, 12, 4) * w[:12, None]
+    unit = y / np.sqrt(np.sum(y * y, axis=-1, keepdims=True) + 0.1)
+    turned = np.stack([unit[..., 1], -unit[..., 0], unit[..., 3] * 2, y[..., 2]], axis=-1)
+    return (
+        turned,
+        np.sum(turned, axis=(0, 2)),
+        np.sum(turned[..., 1:3] * y[..., :1], axis=(1, 3)),
+        np.sum(unit, axis=(0, 1, 2)),
+    )
+
+
+PROGRAMS = [cross, lengths, chosen, table, joined, put, rows_too, a_loop, pairs, pairs_stepping, blocks]
 
 
 def total(f, weights=(0.3, 1.7)):
@@ -97,6 +126,34 @@ def test_one_loop_is_left(f):
     lines = ad.jit(f).graph(X, W).lines
     shapes = [line.out.type.shape for line in lines if line.op.name not in ("stack", "getitem", "reshape")]
     assert all(len(s) <= 1 for s in shapes), lines
+
+
+def test_sums_over_a_short_axis_share_the_loop_of_all_pairs():
+    body = next(line.params["body"] for line in ad.jit(pairs_stepping).graph(X, W).lines if line.op.name == "scan")
+    assert not any(line.out.type.shape == (7, 7, 3) for line in body.lines), body
+
+
+def test_special_numbers_in_records_of_pairs():
+    x = X[:8, :3].copy()
+    x[:4, 0] = [np.nan, np.inf, -np.inf, -0.0]
+    x[5:] = -0.0
+
+    def f(x):
+        d = x[None, :, :] * x[:, None, :]
+        s = np.sum(d, axis=-1)
+        return d * s[..., None], np.sum(d, axis=0), s
+
+    with np.errstate(all="ignore"):
+        for got, want in zip(ad.jit(f)(x), f(x), strict=True):
+            assert np.array_equal(np.isnan(got), np.isnan(want))
+            np.testing.assert_allclose(got, want, rtol=1e-14)
+            assert np.array_equal(np.signbit(got)[~np.isnan(want)], np.signbit(want)[~np.isnan(want)])
+
+        def g(x):
+            d = x[None, :, :] * x[:, None, :]
+            return np.sum(np.where(d[..., 0] > 0, np.sum(np.sqrt(abs(d)), axis=-1), 0.0))
+
+        np.testing.assert_allclose(ad.jit(ad.grad(g))(x), ad.grad(g)(x), rtol=1e-12)
 
 
 def test_special_numbers_and_signs_of_zero():

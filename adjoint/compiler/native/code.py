@@ -225,8 +225,13 @@ class Code:
         if mask is None or mask == width:
             name = self.emit(f"load {kind}, ptr {ptr}, align {dtype.itemsize}")
         else:
-            f = self.intrinsic("masked.load", kind, f"{kind} @{{}}(ptr, i32, <{width} x i1>, {kind})", suffix=".p0")
-            name = self.emit(f"call {kind} @{f}(ptr {ptr}, i32 {dtype.itemsize}, {lanes(width, mask)}, {kind} zeroinitializer)")
+            part = register(np.dtype(np.uint8) if b else dtype, mask)
+            name = self.emit(f"load {part}, ptr {ptr}, align {dtype.itemsize}")
+            if mask == 1:
+                name = self.emit(f"insertelement {kind} zeroinitializer, {part} {name}, i64 0")
+            else:
+                places = ", ".join(f"i32 {min(i, mask)}" for i in range(width))
+                name = self.emit(f"shufflevector {part} {name}, {part} zeroinitializer, <{width} x i32> <{places}>")
         if b:
             zero = "0" if width == 1 else "zeroinitializer"
             name = self.emit(f"icmp ne {kind} {name}, {zero}")
@@ -240,9 +245,8 @@ class Code:
         if mask is None or mask == width:
             self.do(f"store {value}, ptr {ptr}, align {size}")
         else:
-            kind = value.type
-            f = self.intrinsic("masked.store", kind, f"void @{{}}({kind}, ptr, i32, <{width} x i1>)", suffix=".p0")
-            self.do(f"call void @{f}({value}, ptr {ptr}, i32 {size}, {lanes(width, mask)})")
+            part = self.lane(value, 0) if mask == 1 else self.shuffle(value, range(mask))
+            self.do(f"store {part}, ptr {ptr}, align {size}")
 
     def load_register(self, slot, dtype, width):
         """What an alloca of a register type holds."""

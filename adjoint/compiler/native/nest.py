@@ -33,7 +33,7 @@ class Nest:
         self.accesses: list = []
         self.reductions: list = []
         self.shifted: list = []
-        self.columns = False  # the reductions keep the innermost axis, which is short: each lane has its own results, in registers
+        self.columns = False  # the innermost axis is short, and reductions keep it: each lane has its own results, in registers
         self.bytes = WIDTH_BYTES
         self.repeatable = False  # an element may be computed twice: nothing is read that is written here
 
@@ -115,18 +115,22 @@ class Nest:
     def _keep_columns(self, itemsize, work):
         """Sums down the columns of short rows: the axes that are reduced go next to the innermost, so that registers hold the sums.
 
-        A masked store that the next step loads again would cost ten times the addition.
+        A masked store that the next step loads again would cost ten times the addition. Where other sums are along the rows,
+        the axes stay where they are.
         """
         n = self.shape[-1]
         width = self._width(n, itemsize)
-        if not self.reductions or any(r.axes[-1] or not any(r.axes) for r in self.reductions):
+        kept = [r for r in self.reductions if not r.axes[-1]]
+        if not kept or self.shifted or not all(any(r.axes) for r in self.reductions):
             return
-        axes = self.reductions[0].axes  # the others are joined in memory, unless they reduce the same
-        if n > COLUMNS * width or -(-n // width) * work > COLUMN_WORK:
+        vectors = -(-n // width)
+        if vectors > COLUMNS or (vectors > 1 and vectors * work > COLUMN_WORK):
             return
+        axes = kept[0].axes  # the others are joined in memory, unless they reduce the same
         places = range(len(axes))
-        self._permute([i for i in places[:-1] if not axes[i]] + [i for i in places if axes[i]] + [places[-1]])
-        self.columns = True
+        if len(kept) == len(self.reductions):
+            self._permute([i for i in places[:-1] if not axes[i]] + [i for i in places if axes[i]] + [places[-1]])
+        self.columns = len(kept) == len(self.reductions) or any(r.axes[-2] for r in kept)
 
     def _width(self, n, itemsize):
         n = max([n, *(s.reach for s in self.shifted)])  # what reaches over a vector ends in the next one
@@ -221,11 +225,12 @@ class Nest:
         filled = []  # memory that reductions are joined in
         for r in self.reductions:
             # the trailing reduced axes are summed in registers; beyond them results are joined in memory
-            r.level = self.depth - self.columns
+            r.column = self.columns and not r.axes[-1]
+            r.level = self.depth - r.column
             while r.level and r.axes[r.level - 1]:
                 r.level -= 1
             r.whole = not any(r.axes[: r.level])
-            r.joined = r.level == self.depth - self.columns
+            r.joined = r.level == self.depth - r.column
             if not r.whole or r.joined:
                 filled.append(r)
         if how is None:
@@ -245,13 +250,13 @@ class Nest:
             unroll = 2
         for r in self.reductions:
             if not r.joined:
-                short = self.columns or math.prod(self.shape[r.level :]) <= SHORT * width
+                short = r.column or math.prod(self.shape[r.level :]) <= SHORT * width
                 r.exact = r.kind == "add" and r.dtype.kind == "f" and not short
-                r.widths = [step.width for step in self._steps()] if self.columns else [width] * unroll
+                r.widths = [step.width if r.column else width for step in self._steps()] if self.columns else [width] * unroll
                 r.accumulators = [code.alloca(register(r.dtype, w)) for w in r.widths]
                 kind = register(r.dtype, width)
                 r.total = (code.alloca(kind), code.alloca(kind)) if r.exact else None
-                long = self.columns and r.kind == "add" and r.dtype.kind == "f" and self.depth > 1 and self.shape[-2] > STRETCH
+                long = r.column and r.kind == "add" and r.dtype.kind == "f" and self.depth > 1 and self.shape[-2] > STRETCH
                 r.totals = [code.alloca(register(r.dtype, w)) for w in r.widths] if long and r.axes[-2] else []
                 # an accumulator is flushed when it has joined about BLOCK vectors
                 r.flush = self.depth - 1
@@ -337,13 +342,14 @@ class Nest:
         code = self.code
         xs = [code.load_register(acc, r.dtype, self.width) for acc in r.accumulators]
         while len(xs) > 1:
-            xs = [r.join(self.machine, a, b) for a, b in zip(xs[::2], xs[1::2])]
+            odd = xs[len(xs) // 2 * 2 :]
+            xs = [r.join(self.machine, a, b) for a, b in zip(xs[::2], xs[1::2])] + odd
         return xs[0]
 
     def _finish(self, r):
         """Reduce the lanes to one number and store it, or join it to what is there."""
         code, machine = self.code, self.machine
-        if self.columns:
+        if r.column:
             for step, acc in zip(self._steps(), r.totals or r.accumulators):
                 x = code.load_register(acc, r.dtype, step.width)
                 step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))

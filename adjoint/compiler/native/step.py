@@ -40,6 +40,7 @@ class Reduction:
         self.totals: list = []  # of long columns, one an accumulator
         self.exact = False  # a sum with an exact pair
         self.joined = False  # in memory, at each step
+        self.column = False  # it keeps the innermost axis, and registers hold a whole row of it
 
     def identity(self):
         if self.kind == "add":
@@ -198,7 +199,7 @@ class Step:
             old = self.load(r.target)
             self.store(r.target, r.join(machine, old, x))
             return
-        if self.mask is not None and self.mask < self.width and not nest.columns:
+        if self.mask is not None and self.mask < self.width and not r.column:
             x = machine.select(lanes(self.width, self.mask), x, nest._identity(r, self.width))
         acc, width = r.accumulators[self.u], r.widths[self.u]
         if self.width < width:

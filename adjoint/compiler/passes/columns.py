@@ -3,8 +3,12 @@
 Code that works on records, `camera[:, 3:6]`, `y[:, 0]`, `concatenate([c, x], axis=1)`, and its way back, which adds up the
 cotangents of columns, would walk through memory once for each piece. As vectors all of it is one loop over the records, whose
 values stay in registers. What somebody wants whole is put together at the end.
+
+The same goes for arrays of more axes whose last one is short, such as the differences of all pairs of points: a sum over that axis
+is a few additions then, and no loop of its own that all others have to wait for.
 """
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,6 +28,7 @@ GETITEM, SCATTER, SET, ADD, SUM, RESHAPE, BROADCAST, CONCATENATE, STACK = map(
     _op, ("getitem", "scatter", "index_set", "add", "sum", "reshape", "broadcast_to", "concatenate", "stack")
 )
 LONG, WIDE = 64, 16  # rows at the least, columns at the most
+NARROW, REGISTERS = 4, 16  # of arrays with more axes: columns at the most, and entries that a column has more of
 GAIN = 2  # columns read or put, at the least, beyond the arrays that are read from memory or wanted whole
 MANY = 3000  # lines that the pass may make
 
@@ -50,21 +55,28 @@ class Use(NamedTuple):
 
 
 def _records(t):
-    """(rows, columns) of a long array with few columns; None of any other."""
-    if type(t) is not Array or t.ndim != 2 or t.weak or t.dtype.kind not in "fib":
-        return None
-    return t.shape if t.shape[0] >= LONG and t.shape[1] <= WIDE and 0 not in t.shape else None
+    """Whether an array has few columns, of which each is long, or is one of many axes; or is itself what such are made of."""
+    if type(t) is not Array or t.ndim < 2 or t.weak or t.dtype.kind not in "fib" or 0 in t.shape:
+        return False
+    return _long(t) or t.shape[-1] <= NARROW
+
+
+def _long(t):
+    """Whether an array is a reason to compute columns: two axes and many rows, or more axes, each column too large for registers."""
+    if t.ndim == 2:
+        return t.shape[0] >= LONG and t.shape[1] <= WIDE
+    return t.shape[-1] <= NARROW and math.prod(t.shape[:-1]) > REGISTERS
 
 
 def _span(index, shape):
     """The columns that an index stands for, of all rows: a range, or an int; None if it is another index."""
     entries = [i for i in _expand(index, len(shape)) if i is not Ellipsis]
-    if len(entries) != 2 or type(entries[0]) is not slice or entries[0].indices(shape[0]) != (0, shape[0], 1):
+    if len(entries) != len(shape) or any(type(i) is not slice or i.indices(n) != (0, n, 1) for i, n in zip(entries[:-1], shape)):
         return None
-    i = entries[1]
+    i = entries[-1]
     if type(i) is int:
-        return i % shape[1]
-    return range(*i.indices(shape[1])) if type(i) is slice else None
+        return i % shape[-1]
+    return range(*i.indices(shape[-1])) if type(i) is slice else None
 
 
 def _use(line):
@@ -74,39 +86,48 @@ def _use(line):
         return None
     out = _records(t)
     if broadcasts(op):
-        if out is None or t.dtype.kind not in "fib" or any(a.type.dtype.kind not in "fib" for a in args):
+        if not out or any(a.type.dtype.kind not in "fib" for a in args):
             return None
-        long = tuple(a for a in args if a.type.ndim == 2 and a.type.shape[0] == out[0])
-        return Use(long, True, False) if long else None
+        taken = tuple(a for a in args if _records(a.type))
+        long = any(a.type.ndim == t.ndim and a.type.shape[0] == t.shape[0] for a in taken)
+        spread = t.ndim > 2 and t.shape[-1] > 1 and any(a.type.shape == (*t.shape[:-1], 1) for a in args)
+        return Use(taken, True, spread) if long or t.ndim > 2 else None
     if op is SUM:
-        rows = _records(args[0].type) if args[0].type.dtype == t.dtype and params["axes"] == (-1,) else None
-        return Use(args, params["keepdims"], False) if rows and rows[1] > 1 else None
-    if op is GETITEM and len(args) == 1:
-        if not _records(args[0].type) or _span(params["index"], args[0].type.shape) is None:
+        x = args[0].type
+        if not _records(x) or x.shape[-1] == 1 or x.dtype != t.dtype or params["axes"] is None:
             return None
-        return Use(args, t.ndim == 2, True)
+        if -1 in params["axes"] and params["keepdims"] and not out:
+            return None
+        return Use(args, out and (-1 not in params["axes"] or params["keepdims"]), x.ndim > 2 and params["axes"] == (-1,))
+    if op is GETITEM and len(args) == 1:
+        if not _records(args[0].type) or _span(params["index"], args[0].type.shape) is None or t.size == 0:
+            return None
+        return Use(args, t.ndim == args[0].type.ndim, True)
     if op is GETITEM:  # whole rows, by their numbers
-        rows = out and params["index"] == (AT,) and args[0].type.ndim == 2 and args[1].type.ndim == 1
+        rows = out and t.ndim == 2 and params["index"] == (AT,) and args[0].type.ndim == 2 and args[1].type.ndim == 1
         return Use((), True, False) if rows else None
     if op is RESHAPE:
-        if out and out[1] == 1 and args[0].type.shape == (out[0],):
+        x = args[0].type
+        if out and t.shape == (*x.shape, 1):
             return Use((), True, False)
-        rows = _records(args[0].type)
-        return Use(args, False, False) if rows and rows[1] == 1 and t.shape == rows[:1] else None
-    if out is None:
+        if _records(x) and x.shape == (*t.shape, 1):
+            return Use(args, False, False)
+        return Use(args, True, False) if out and _records(x) and x.shape[-1] == t.shape[-1] and t.shape[-1] > 1 else None
+    if not out:
         return None
     if op is BROADCAST:
-        return Use(args, True, False) if args[0].type.shape == (out[0], 1) else None
+        return Use(args, True, False) if _records(args[0].type) and args[0].type.ndim == t.ndim else None
     if op in (SCATTER, SET) and len(args) == (1 if op is SCATTER else 2):
         span = _span(params["index"], t.shape)
         v = args[-1]
-        if span is None or v.type.ndim not in (1, 2) or v.type.shape[0] != out[0] or v.type.dtype != t.dtype:
+        if span is None or v.type.dtype != t.dtype or v.type.shape != (*t.shape[:-1], *(() if type(span) is int else (len(span),))):
             return None
-        if v.type.shape[1:] != (() if type(span) is int else (len(span),)):
-            return None
-        return Use(tuple(a for a in args if a.type.ndim == 2), True, True)
+        taken = args if type(span) is not int else args[:-1]
+        return Use(tuple(taken), True, True) if all(_records(a.type) for a in taken) else None
     if op in (CONCATENATE, STACK) and params["axis"] == -1 and all(a.type.dtype == t.dtype for a in args):
-        return Use(args if op is CONCATENATE else (), True, op is CONCATENATE)
+        if op is STACK:
+            return Use((), True, False)
+        return Use(args, True, True) if all(_records(a.type) for a in args) else None
     return None
 
 
@@ -134,6 +155,7 @@ def _choose(graph, chosen, whole, seen):
         for a, b in pairwise(group):
             parent[root(a)] = root(b)
     computed = {v for v, u in uses.items() if u is not None and u.many}
+    large = {root(v) for v in computed if _long(v.type)}
     wanted = {v for v in graph.outputs if type(v) is Var}
     gain: dict = {}
     size: dict = {}
@@ -145,14 +167,14 @@ def _choose(graph, chosen, whole, seen):
         if use is None or not (use.many or taken):
             continue
         r = root(line.out if use.many else next(a for a in taken if type(a) is Var))
-        size[r] = size.get(r, 0) + (line.out.type.shape[1] if use.many else 1)
+        size[r] = size.get(r, 0) + (line.out.type.shape[-1] if use.many else 1)
         of_computed = line.op is not GETITEM or (taken and taken[0] in computed)
         gain[r] = gain.get(r, 0) + (use.pays and of_computed)
         read |= {a for a in taken if type(a) is Var and a not in computed}
     for v in [*(v for v in wanted if v in computed), *read]:  # these are put together, or walked in steps
-        if v.type.shape[1] > 1:
+        if v.type.shape[-1] > 1 and _long(v.type):
             gain[root(v)] = gain.get(root(v), 0) - 1
-    good = {r for r, n in gain.items() if n >= GAIN and size.get(r, 0) <= MANY}
+    good = {r for r, n in gain.items() if n >= GAIN and size.get(r, 0) <= MANY and r in large}
     chosen |= {v for v in computed if root(v) in good}
     whole |= {v for v in wanted if v in computed and root(v) in good}
 
@@ -176,50 +198,45 @@ class _Columns:
             return self.b.append(line)
         row = self.columns_of(line)
         if not use.many:
-            return self.vector(row[0], v.type)
+            return self.full(row[0], v.type.shape)
         if v in self.chosen and v not in self.whole:
             self.known[v] = row
             return v
-        out = self.b.emit(STACK, [self.vector(x, v.type) for x in row], {"axis": -1})
+        out = self.b.emit(STACK, [self.full(x, v.type.shape[:-1]) for x in row], {"axis": -1})
         self.known[out] = row
         return out
 
-    def vector(self, x, t):
-        """A column as a vector of full length: it may be one number."""
-        n = t.shape[:1]
-        return x if x.type.shape == n else self.b.emit(BROADCAST, [x], {"shape": n})
+    def full(self, x, shape):
+        """A column in full length: it may be one number, or shorter along other axes."""
+        return x if x.type.shape == shape else self.b.emit(BROADCAST, [x], {"shape": shape})
 
     def take(self, v):
         """The columns of an array."""
-        n, k = v.type.shape
+        k = v.type.shape[-1]
         if type(v) is Const:
-            return [Const(np.ascontiguousarray(v.value[:, j])) for j in range(k)]
+            return [Const(np.ascontiguousarray(v.value[..., j])) for j in range(k)]
         if v not in self.known:
-            self.known[v] = [self.b.emit(GETITEM, [v], {"index": (slice(None), j)}) for j in range(k)]
+            self.known[v] = [self.b.emit(GETITEM, [v], {"index": (..., j)}) for j in range(k)]
         return self.known[v]
 
-    def entry(self, a, j, rows):
+    def entry(self, a, j):
         """What an argument of an entrywise line gives to column j."""
         shape = a.type.shape
-        if len(shape) == 2 and shape[0] == rows:
+        if not shape:
+            return a
+        if len(shape) > 1:
             row = self.take(a)
             return row[j if len(row) > 1 else 0]
-        if a.type.size == 1 and not shape:
-            return a
-        index = (0,) * (len(shape) - 1) + (j if shape[-1] > 1 else 0,)
+        index = (j if shape[-1] > 1 else 0,)
         return Const(a.value[index]) if type(a) is Const else self.b.emit(GETITEM, [a], {"index": index})
 
     def columns_of(self, line):
         op, args, params, t = line.op, line.args, line.params, line.out.type
         b = self.b
         if broadcasts(op):
-            n, k = t.shape
-            return [b.emit(op, [self.entry(a, j, n) for a in args], params) for j in range(k)]
+            return [b.emit(op, [self.entry(a, j) for a in args], params) for j in range(t.shape[-1])]
         if op is SUM:
-            total = None
-            for x in self.take(args[0]):
-                total = x if total is None else b.emit(ADD, [total, x])
-            return [total]
+            return self.sums(line)
         if op is GETITEM and len(args) == 1:
             span = _span(params["index"], args[0].type.shape)
             row = self.take(args[0])
@@ -227,16 +244,38 @@ class _Columns:
         if op is GETITEM:
             return [b.emit(GETITEM, args, {"index": (AT, j)}) for j in range(t.shape[1])]
         if op is RESHAPE:
-            return [args[0]] if t.ndim == 2 else self.take(args[0])
+            if t.shape[:-1] == args[0].type.shape:
+                return [args[0]]
+            row = self.take(args[0])
+            if t.shape == args[0].type.shape[:-1]:
+                return row
+            return [b.emit(RESHAPE, [self.full(x, args[0].type.shape[:-1])], {"shape": t.shape[:-1]}) for x in row]
         if op is BROADCAST:
-            return self.take(args[0]) * t.shape[1]
+            row = [self.full(x, t.shape[:-1]) for x in self.take(args[0])]
+            return row * (t.shape[-1] // len(row))
         if op is CONCATENATE:
             return [x for a in args for x in self.take(a)]
         if op is STACK:
             return list(args)
         span = _span(params["index"], t.shape)
-        row = [Const(t.dtype.type(0))] * t.shape[1] if op is SCATTER else list(self.take(args[0]))
+        row = [Const(t.dtype.type(0))] * t.shape[-1] if op is SCATTER else list(self.take(args[0]))
         new = [args[-1]] if type(span) is int else self.take(args[-1])
         for j, x in zip([span] if type(span) is int else span, new, strict=True):
             row[j] = x
         return row
+
+    def sums(self, line):
+        """Of the columns, together or each by itself."""
+        b, x, params, t = self.b, line.args[0], line.params, line.out.type
+        row = self.take(x)
+        axes = tuple(a + 1 for a in params["axes"] if a != -1)  # of a column
+        if -1 in params["axes"]:
+            total = None
+            for y in row:
+                total = y if total is None else b.emit(ADD, [total, y])
+            row = [total]
+        if axes:
+            row = [b.emit(SUM, [self.full(y, x.type.shape[:-1])], {**params, "axes": axes}) for y in row]
+        if -1 in params["axes"] or _records(t):
+            return row
+        return [b.emit(STACK, row, {"axis": -1})]
