@@ -35,6 +35,7 @@ class Nest:
         self.shifted: list = []
         self.columns = False  # the innermost axis is short, and reductions keep it: each lane has its own results, in registers
         self.bytes = WIDTH_BYTES
+        self.doubled = False  # two vectors a step, as each is narrower than usual
         self.repeatable = False  # an element may be computed twice: nothing is read that is written here
 
     def access(self, mem, strides, reads=True):
@@ -246,7 +247,7 @@ class Nest:
         self.width = width
         code = self.code
         unroll = 4 if work <= 8 and self.reductions and n >= 16 * width else 1
-        if unroll == 1 and self.bytes < WIDTH_BYTES and n >= 4 * width:
+        if unroll == 1 and self.doubled and n >= 4 * width:
             unroll = 2
         for r in self.reductions:
             if not r.joined:
