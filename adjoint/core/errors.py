@@ -129,10 +129,23 @@ def as_it_stands(what):
     return "" if rewriting.get() else f"mark the function @ad.differentiable, in which {what} (ad.jit does the same); "
 
 
+_names: dict = {}  # file -> what a message calls it; '' where it is not the user's
+
+
 def user_line():
     """The user's line as `file.py:12`, or '' when there is none."""
-    frame = user_frame()
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else ""
+    frame = sys._getframe(1)
+    while frame is not None:  # as user_frame, with nothing called: it is asked at each op that is captured
+        file = frame.f_code.co_filename
+        name = _names.get(file)
+        if name is None:
+            if len(_names) >= 4096:
+                _names.clear()
+            name = _names[file] = os.path.basename(file) if _users(file) else ""
+        if name:
+            return f"{name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
 
 
 def where():

@@ -107,12 +107,15 @@ TYPEOF: dict = {
 def typeof(x):
     """The type of a value: array, scalar, tuple, tensor or stack."""
     kind = type(x)
-    if kind is np.ndarray or issubclass(kind, np.generic):
+    if kind is np.ndarray:
         return Array(x.shape, x.dtype)
+    rule = TYPEOF.get(kind)
+    if rule is not None:
+        return rule(x)
     if kind in _SCALARS:
         return _SCALARS[kind]
-    if kind in TYPEOF:
-        return TYPEOF[kind](x)
+    if issubclass(kind, np.generic):
+        return Array(x.shape, x.dtype)
     if kind is tuple:
         return Tuple(typeof(e) for e in x)
     if kind is Array or kind is Tuple or kind is Stack:

@@ -465,7 +465,11 @@ def _elementwise_type(f):
                     f(*(t.dtype.type(1).item() if t.weak else t.dtype.type(1) for t in types), **params)
                 )
         y = known[key]
-        shape = np.broadcast_shapes(*(t.shape for t in types))
+        shape = types[0].shape if types else ()
+        for t in types:
+            if t.shape != shape:  # NumPy takes longer to find that there is nothing to broadcast than all the rest
+                shape = np.broadcast_shapes(*(t.shape for t in types))
+                break
         return Array(
             shape, y.dtype, y.weak and not shape
         )  # 1j + np.float64(1) is Python's number, 1j + an array an array

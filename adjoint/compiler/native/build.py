@@ -22,7 +22,7 @@ FORMAT = 2  # part of the key of cached object code: raise it when the pipeline 
 # O2 and O3 cost up to half as much again for the same run time, given explicit vectors; O0 a third less, for up to 1.4 times the run
 # time. Generation at 3 gives the same code as at 2; at 1 it saves a tenth, and does not schedule for latency.
 USUAL = (1, 2)
-LARGE = 3600, (1, 1)  # lines of text from which on generation is at 1: the time of scheduling for latency grows faster than they
+LARGE = 1000, (1, 1)  # lines of text from which on generation is at 1: the time of scheduling for latency grows faster than they
 # A library that is unloaded leaves 10 KB in its engine; a full engine dies with its last library.
 LIBRARIES_PER_ENGINE = 256
 

@@ -396,10 +396,13 @@ class Runtime:
     @staticmethod
     def item(c, key):
         c, key = present(c), present(key)
+        if is_tensor(c):  # first: isinstance asks a tensor for its class, three times here
+            chosen = masked.getitem(c, key) if type(key) is not int else None
+            return c[key] if chosen is None else chosen
         told = recorder.get()
         if type(c) is dict or isinstance(c, dict):
             unknown_key(key)
-        if (is_tensor(c) or type(c) is np.ndarray) and type(key) is not int:
+        if type(c) is np.ndarray and type(key) is not int:
             chosen = masked.getitem(c, key)
             if chosen is not None:
                 return chosen
@@ -412,7 +415,7 @@ class Runtime:
         if told is not None and type(c) is baked.Environment:
             told.baked(f"os.environ[{key!r}]", baked.ENVIRONMENT)
         if told is None or not isinstance(c, (dict, list)) or not told.is_outer(c):
-            return value if told is not None or type(value) is not np.ndarray or is_tensor(c) else shadow(value, c)
+            return value if told is not None or type(value) is not np.ndarray else shadow(value, c)
         return outer(told, value, ("item", c, key, value))
 
     slice = staticmethod(slice)
@@ -436,7 +439,7 @@ class Runtime:
         c, key = present(c), present(key)
         if is_tensor(c) or type(c) is np.ndarray:
             value = present(value)
-        if isinstance(c, dict):
+        if not is_tensor(c) and isinstance(c, dict):
             unknown_key(key)
         changing(c)
         forget(c, "item", key)
