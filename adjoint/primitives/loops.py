@@ -190,14 +190,15 @@ def _cond_record(wants, test, *args, true, false, sides=None):
 
     back_types = [*gtypes, *types, *ra, *rb]
     graphs = [capture(f, *back_types, name=f.__name__) for f in (backward_true, backward_false)]
-    return pack(*out[:n]), (graphs, test, args, out[n:])
+    absent = tuple(map(all, zip(ba.cache["absent"], bb.cache["absent"], strict=True)))
+    return pack(*out[:n]), (graphs, test, args, out[n:], absent)
 
 
 def _cond_vjp(wants, g, saved, *_args, true, false, sides=None):
-    (a, b), test, args, residuals = saved
+    (a, b), test, args, residuals, absent = saved
     gs = cotangents_of(g, [v.type for v in true.outputs])
     out = items(bind(cond_op, test, *gs, *args, *residuals, true=a, false=b))
-    return [None, *_scatter(wants[1:], out)]
+    return [None, *_scatter(wants[1:], [None if e else y for y, e in zip(out, absent, strict=True)])]
 
 
 def _cond_batch(size, batched, test, *args, true, false, sides=None):
@@ -375,10 +376,13 @@ def _reverse_scan(
 
     n: size of the forward carry, m: number of its xs; needs counts carry, then xs, then constants.
     """
+    nx = sum(x_wants)
+    # what no step has a cotangent of is not added up, so that a loop that only decides is not walked back at all
+    reached = [not absent for absent in backward.cache["absent"][k + nx :]]
     accumulators = [zeros(strong(v.type)) for v, w in zip(body.inputs[n + m :], constant_wants, strict=True) if w]
+    accumulators = [x for x, r in zip(accumulators, reached, strict=True) if r]
     in_steps = [i for i in needs if i < n + m]
     in_constants = [i for i in needs if i >= n + m]
-    nx = sum(x_wants)
 
     def step(*xs):
         at = 0
@@ -395,7 +399,7 @@ def _reverse_scan(
         inputs = [next(stepwise) for _ in in_steps] + list(own)
         given = [*g_state, *g_y, *inputs]
         out = backward.run(*given, *list(stepwise)[: len(backward.inputs) - len(given)])
-        g_in, g_x, g_c = out[:k], out[k : k + nx], out[k + nx :]
+        g_in, g_x, g_c = out[:k], out[k : k + nx], [g for g, r in zip(out[k + nx :], reached, strict=True) if r]
         return [*g_in, *(a + c for a, c in zip(acc, g_c, strict=True)), *g_x]
 
     used = [constants[i - n - m] for i in in_constants]
@@ -415,11 +419,12 @@ def _reverse_scan(
     graph = capture(step, *types, name="backward_body")
     carry = [*gs, *accumulators]
     xs = [*g_ys, *residuals]
-    return items(
+    y = items(
         bind(
             scan_op, *carry, *xs, *used, body=graph, n=len(carry), m=len(xs), reverse=not forward_reverse, length=length
         )
     )
+    return [*y[:k], *_scatter(reached, y[k : len(carry)]), *y[len(carry) :]]
 
 
 def _element(x):

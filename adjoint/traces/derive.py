@@ -215,9 +215,11 @@ def _vjp_graphs(graph, wants, free):
                 seeds.append((y.info, g))
     found = walk(seeds, careful=True)
     cotangents = []
+    absent = []
     for leaf, x, w in zip(leaves, xs, wants, strict=True):
         if w:
             g = found.get(leaf.info[0])
+            absent.append(g is None)
             cotangents.append(trace.operand(zeros(strong(x.value)) if g is None else g[1]))
     trace.close()
     forward_lines, backward_lines = trace.lines[:cut], trace.lines[cut:]
@@ -235,6 +237,7 @@ def _vjp_graphs(graph, wants, free):
     forward = Graph(inputs, forward_lines, outputs + saved, None, (), f"forward_{graph.name}").prune()
     backward.inputs = [g.info for g in gs] + [inputs[i] for i in needs] + saved
     backward.name = f"backward_{graph.name}"
+    backward.cache["absent"] = tuple(absent)  # wanted inputs that no output is made of: their cotangents are zeros, whatever comes in
     return forward, backward, tuple(needs)
 
 

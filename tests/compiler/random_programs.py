@@ -264,8 +264,22 @@ class Drawing(Indices, Control):
 
     def compare(self):
         name = str(self.rng.choice(["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"]))
+        if self.rng.random() < 0.2:
+            return self.threshold(name)
         i = self.pick()
         return getattr(np, name), (i, self.partner(i)), name
+
+    def threshold(self, name):
+        """A root or a norm against a number: which side it is on does not depend on roundings."""
+        i = self.pick(lambda t: t.dtype.kind == "f")
+        f, k, before = getattr(np, name), int(self.rng.integers(0, 12)), self.rng.random() < 0.3
+        root = int(self.rng.integers(3))
+
+        def g(x):
+            y = (lambda: np.sqrt(x), lambda: np.sqrt(x * x + abs(x)), lambda: np.linalg.norm(np.reshape(x, -1)))[root]()
+            return f(k, y) if before else f(y, k)
+
+        return g, (i,), f"{name} of a root and {k}"
 
     def logic(self):
         name = str(

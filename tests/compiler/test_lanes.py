@@ -139,3 +139,29 @@ def test_what_leads_to_no_result_is_dropped_through_a_choice():
     assert len(scans) == 2
     assert scans[1].params["n"] <= 2  # the cotangents of y, and of p
     np.testing.assert_allclose(ad.jit(ad.grad(f))(0.7), ad.grad(f)(0.7), rtol=1e-12)
+
+
+def test_a_loop_that_only_decides_is_not_walked_back():
+    def f(p):
+        a, b = p
+        low, high = 0.0, 10.0
+        while high - low > 1e-9:
+            middle = 0.5 * (low + high)
+            if middle**3 + a * middle - b > 0:
+                high = middle
+            else:
+                low = middle
+        x = 0.5 * (low + high)
+        return x - (x**3 + a * x - b) / (3 * x**2 + a)
+
+    g = ad.jit(ad.grad(f))
+    p = np.array([2.0, 7.0])
+    x = f(p)
+    np.testing.assert_allclose(g(p), np.array([-x, 1.0]) / (3 * x * x + 2.0), rtol=1e-8)  # bisection ends there
+    np.testing.assert_allclose(g(p), ad.grad(f)(p), rtol=1e-12)
+    after = passes.run(ad.graph(ad.grad(ad.differentiable(f)))(p))
+    names = [line.op.name for line in after.lines]
+    assert "while_loop" in names
+    assert "scan" not in names
+    np.testing.assert_array_equal(ad.jit(ad.vmap(ad.grad(f)))(np.stack([p, 2 * p]))[0], g(p))
+    np.testing.assert_allclose(ad.jit(ad.jacobian(ad.grad(f)))(p), ad.jacobian(ad.grad(f))(p), rtol=1e-12)

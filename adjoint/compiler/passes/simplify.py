@@ -2,18 +2,18 @@
 
 NaN, infinities and the sign of zero keep their meaning: `x * 1` is x, `x * 0` is not 0, and `x + 0.0` is x only where x is
 known not to be -0.0. A rule sees a line whose arguments are simplified already, and what it makes is simplified in turn.
-The rules are in `algebra` (entry by entry) and `rearrange` (shapes and indices).
+The rules are in `algebra` (entry by entry), `rearrange` (shapes and indices) and `thresholds` (comparisons with a number).
 """
 
 from ...core.op import OPS
 from ...traces.graph import Const, Graph, Line, Var, infer
-from . import algebra, rearrange
+from . import algebra, rearrange, thresholds
 from .fold import folded, repeat_numbers
 from .inline import item_of, taken
 from .rewrite import COND, ITEM, PACK, broadcasts, rebuild, splice
 
 RULES: dict = {}
-for _table in (algebra.RULES, rearrange.RULES):
+for _table in (algebra.RULES, rearrange.RULES, thresholds.RULES):
     for _name, _rules in _table.items():
         RULES.setdefault(OPS[_name], []).extend(_rules)
 
