@@ -76,7 +76,20 @@ def _ours_in_scipy(f):
     return ours(f)
 
 
+def _call_copy(*args):
+    from .compiler.syntax import call_copy
+
+    return call_copy(*args)
+
+
+def _again(*args):
+    from .compiler.syntax.again import again
+
+    return again(*args)
+
+
 core.tensor.SCIPY.append(_ours_in_scipy)
+transforms.calling.COPIES += [_call_copy, _again]
 
 
 def __getattr__(name):

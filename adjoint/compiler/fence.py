@@ -128,6 +128,8 @@ TABLE = {
 class FenceError(ConcreteError):
     """Source capture met something that it refuses: the message says what, where, why, and the way out."""
 
+    construct = ""  # its row of the table
+
 
 class Resist(FenceError):
     """A loop of known length cannot be kept a loop, or a branch not staged; the message is the reason."""
@@ -144,4 +146,6 @@ class Unfinished(FenceError):
 def refuse(construct, what, kind=FenceError):
     """The error for a construct of the table; `what` says what was met."""
     why, way = TABLE[construct]
-    return kind(f"{what}{where()}: {why}; {way}")
+    error = kind(f"{what}{where()}: {why}; {way}")
+    error.construct = construct
+    return error

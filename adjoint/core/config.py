@@ -25,6 +25,12 @@ SETTINGS = {
         "ADJOINT_IEEE",
         "derivatives follow IEEE arithmetic: a zero cotangent times an infinite partial is NaN, not 0",
     ),
+    "rewrite": (
+        True,
+        "ADJOINT_REWRITE",
+        "a function that loses a derivative (math.sin, np.array([x, y]), a[i] = x) is run again as a copy that does not, as if it "
+        "were marked @ad.differentiable; off: the error says where",
+    ),
     "threads": (
         1,
         "ADJOINT_THREADS",

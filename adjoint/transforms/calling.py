@@ -3,6 +3,8 @@
 What goes out has the kind that came in: Python floats, NumPy scalars, arrays, tensors; in the user's containers.
 """
 
+import functools
+
 import numpy as np
 
 from ..core import tree
@@ -161,22 +163,47 @@ _FILL = (
 )
 
 
+_LOSSES = (LeakError, ConcreteError, MutationError)
+COPIES: list = []  # call_copy and again of compiler.syntax, which comes later and puts them in
+_losing: dict = {}  # id of a code object -> it, of functions that lose a derivative as they stand: they run as copies at once
+
+
 def call(f, args, kwargs):
-    """f(*args, **kwargs), with NumPy's and SciPy's errors about tensors put in words of ours."""
+    """f(*args, **kwargs); where f loses a derivative as it stands, its copy in its place, which may not (config.rewrite)."""
     copy_of = rewriting.get()
     if copy_of is not None:
-        f = copy_of(f)
-    before = raised[0]
+        return _worded(copy_of(f), args, kwargs)
+    if _losing and id(_code(f)) in _losing and config.rewrite:
+        return _worded(COPIES[0], (f, args, kwargs), {})
     try:
-        return f(*args, **kwargs)
-    except (LeakError, ConcreteError) as error:
+        return _worded(f, args, kwargs)
+    except _LOSSES as error:
+        ours = error
+    try:  # here: within the handler, what was lost would become the context of what the copy raises
+        code = _code(f)
+        if config.rewrite and code is not None:
+            done, y = _worded(COPIES[1], (f, args, kwargs), {})
+            if done:
+                _losing[id(code)] = code
+                return y
+            if y:
+                ours.add_note(f"it was not called again as a copy that keeps the derivative: {y}")
         if any(
             type(a) is list and a and all(is_tensor(x) and not x.shape for x in a) for a in (*args, *kwargs.values())
         ):
-            error.add_note(
+            ours.add_note(
                 "an argument is a list of numbers, which is a container here, and no array: pass np.array(...)"
             )
-        raise
+        raise ours
+    finally:
+        del ours  # it holds this frame
+
+
+def _worded(f, args, kwargs):
+    """f(*args, **kwargs), with NumPy's and SciPy's errors about tensors put in words of ours."""
+    before = raised[0]
+    try:
+        return f(*args, **kwargs)
     except AdjointError:
         raise
     except Exception as error:
@@ -187,6 +214,14 @@ def call(f, args, kwargs):
         raise ours  # here: within the handler, what hid it would become its context
     finally:
         del ours  # it holds this frame
+
+
+def _code(f):
+    """The code of a plain function, a method, a partial or an object that is called; None where Python has none."""
+    while type(f) is functools.partial:
+        f = f.func
+    code = getattr(f, "__code__", None)
+    return code if code is not None else getattr(getattr(type(f), "__call__", None), "__code__", None)  # noqa: B004
 
 
 def _in_our_words(error, before):

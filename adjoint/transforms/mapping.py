@@ -18,9 +18,9 @@ def vmap(f, in_axes=0, out_axes=0):
 
     in_axes: the axis of each argument that is mapped: an int for all, or a tuple with one entry an argument (an int,
     None for an argument that is the same in every lane, or a container of these). out_axes: where the mapped axis goes
-    in the result: an int, or a container of them. Inside, f sees one lane. A decision on a mapped value (`if x > 0`) raises
-    ConcreteError: mark f with `differentiable`, or use `cond`, `while_loop`, np.where. Raises ShapeError where the mapped axes
-    differ in length or are not there.
+    in the result: an int, or a container of them. Inside, f sees one lane. A function that decides on a mapped value
+    (`if x > 0`) is called again as its rewritten copy, in which each lane goes its way; where that cannot be, ConcreteError
+    names the way out. Raises ShapeError where the mapped axes differ in length or are not there.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.vmap(ad.grad(lambda x: np.sum(x ** 2)))(np.arange(6.0).reshape(3, 2))  # per-sample gradients

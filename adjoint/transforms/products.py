@@ -39,9 +39,10 @@ def grad(f, argnums=0, has_aux=False):
     argnums: which argument, by position or keyword, or a tuple of them; arguments may be floats, arrays, tensors or
     containers of them. Returns a function with f's arguments; its result has the shape, dtype and container of the
     argument (a tuple of them for a tuple of argnums), with has_aux=True the pair (gradient, aux).
-    Of a complex argument it is dL/dx + i dL/dy, which points uphill; of one that f does not use, zeros. f runs once.
+    Of a complex argument it is dL/dx + i dL/dy, which points uphill; of one that f does not use, zeros. f runs once; the
+    first time a second time, as its rewritten copy, where it lost the derivative on the way (`math.sin(x)`, `a[i] = x`).
     Raises DTypeError for integer arguments and complex results, ShapeError for a result that is no scalar, LeakError where
-    f would lose the derivative on the way.
+    the derivative is lost and the copy cannot be called in f's place.
 
     >>> import numpy as np, adjoint as ad
     >>> ad.grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))

@@ -181,7 +181,7 @@ def test_at_writes_into_tensors_only():
         return a * a
 
     ad.check_grads(f, X[:3], order=2)
-    with pytest.raises(MutationError, match="add.at writes"):
+    with ad.config(rewrite=False), pytest.raises(MutationError, match="add.at writes"):
         ad.grad(lambda x: np.add.at(np.zeros(3), [0], x))(1.0)
     with pytest.raises(MutationError, match="multiply.at writes"):
         ad.grad(lambda x: np.multiply.at(x * 1.0, [0], 2.0))(X)

@@ -13,7 +13,8 @@ import adjoint as ad
 from tests.programs.ordinary import ORDINARY
 
 MODES = {
-    "eager": lambda f: ad.grad(ad.differentiable(f)),
+    "grad": ad.grad,
+    "marked": lambda f: ad.grad(ad.differentiable(f)),
     "jit(grad)": lambda f: ad.jit(ad.grad(f)),
     "grad(jit)": lambda f: ad.grad(ad.jit(f)),
 }
@@ -90,7 +91,7 @@ def main():
                 if kind != "right":
                     print(f"{kind:8} {mode:10} {p.name}: {str(what)[:140]}")
     for group, row in table.items():
-        total = sum(n for (mode, _), n in row.items() if mode == "eager")
+        total = sum(n for (mode, _), n in row.items() if mode == "grad")
         print(f"{group} ({total})")
         for mode in MODES:
             print(f"    {mode:10}", ", ".join(f"{row[mode, kind]} {kind}" for kind in ("right", "refused", "wrong")))

@@ -61,6 +61,9 @@ class Recorder:
     def wrote(self, x, kind, name):
         """Called when the function changes a container or an object."""
 
+    def called(self, x, name):
+        """Called for a method of a builtin object that is no list, dict or set, and may change it."""
+
 
 @contextmanager
 def recording(told):
@@ -78,7 +81,7 @@ def copy_of(f):
 
     def run(*args, **kwargs):
         # a checkpoint runs it again in the backward pass, when the call that asked for it may be over
-        return _call(f, args, kwargs) if session.get() is None else returned(g(*args, **kwargs), f)
+        return call_copy(f, args, kwargs) if session.get() is None else returned(g(*args, **kwargs), f)
 
     return run
 
@@ -95,7 +98,7 @@ def rewrite(f):
         return f
 
     def run(*args, **kwargs):
-        return _call(f, args, kwargs)
+        return call_copy(f, args, kwargs)
 
     made = derive(run, f, "differentiable copy", rewrite, f)
     made.__adjoint_copy__ = True
@@ -123,7 +126,8 @@ def differentiable(f):
     return rewrite(f)
 
 
-def _call(f, args, kwargs):
+def call_copy(f, args, kwargs, now=None):
+    """The copy of f, called; `now`: a session to use, where none is open."""
     if session.get() is not None:
         told = recorder.get()
         if told is not None:
@@ -131,7 +135,7 @@ def _call(f, args, kwargs):
         return watched(resolve(f))(*args, **kwargs)
     leaves, _ = tree.flatten((args, kwargs))
     tensors = any(map(is_tensor, leaves))
-    now = Session()
+    now = now or Session()
     token, token2 = session.set(now), rewriting.set(copy_of)
     try:
         args = [now.tensor(a) if type(a) is np.ndarray and a.dtype.kind in "biufc" else a for a in args]
@@ -167,5 +171,6 @@ def _result(y, tensors):
 
 
 __all__ = [
-    "GENERATED", "Maybe", "Recorder", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite", "session", "settled",
+    "GENERATED", "Maybe", "Recorder", "call_copy", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite", "session",
+    "settled",
 ]  # fmt: skip

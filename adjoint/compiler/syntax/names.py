@@ -109,10 +109,8 @@ def _unwilling(f, reason):
         try:
             return g(*args, **kwargs)
         except ConcreteError as error:
-            if not getattr(error, "_adjoint_no_source", False):
-                new = refuse("source", f"{f.__qualname__} is not rewritten: {reason}")
-                new._adjoint_no_source = True
-                raise new from error
+            if getattr(error, "construct", "") != "source":
+                raise refuse("source", f"{f.__qualname__} is not rewritten: {reason}") from error
             raise
 
     return call
@@ -310,6 +308,9 @@ def _bound(f, owner):
         return functools.partial(_random, f)
     if module.startswith("scipy.stats") and f.__name__ != "rvs":
         return functools.partial(_call_scipy, f)
+    told = recorder.get()
+    if told is not None:
+        told.called(owner, f.__name__)
     return baked.noted_method(f, owner)
 
 

@@ -432,6 +432,7 @@ class Runtime:
     @staticmethod
     def delattr(x, name):
         changing(x)
+        forget(x, "attr", name)
         delattr(x, name)
 
     @staticmethod
@@ -454,6 +455,7 @@ class Runtime:
         if isinstance(c, dict):
             unknown_key(key)
         changing(c)
+        forget(c, "item", key)
         del c[key]
 
     def global_store(self, name):
@@ -469,6 +471,7 @@ class Runtime:
         x, value = present(x), present(value)
         if type(x) in (np.ndarray, list, dict, set):
             changing(x)
+            forget(x, "item", None)
         if type(x) is Masked:
             raise refuse("mask in place", "those entries are changed in place where a mask holds")
         if op in ("//", "%", "<<"):

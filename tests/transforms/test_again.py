@@ -1,0 +1,274 @@
+"""A function that loses a derivative as it stands is run again as its copy: ordinary code works, and what acts on the outside is told."""
+
+import collections
+import functools
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+
+import adjoint as ad
+from adjoint.core import errors
+
+
+def with_math(x):
+    return math.sin(x[0]) * math.exp(x[1])
+
+
+def with_an_array(x):
+    return np.array([x[0] * x[1], x[0], 3.0]) @ np.array([2.0, x[1], 1.0])
+
+
+def with_a_buffer(x):
+    a = np.zeros(3)
+    for i in range(3):
+        a[i] = x[i % 2] ** (i + 1)
+    return a.sum()
+
+
+def with_a_sum(x):
+    total = np.zeros(2)
+    for k in range(1, 4):
+        total += x * k
+    return total @ total
+
+
+def with_out(x):
+    y = np.empty(2)
+    np.multiply(x, x, out=y)
+    return y[0] + 3 * y[1]
+
+
+def with_float(x):
+    return float(x[0]) * float(x[1])
+
+
+def with_helpers(x):
+    def norm(v):
+        return math.sqrt(sum(e * e for e in v))
+
+    return norm(x) + with_math(x)
+
+
+class Model:
+    def __init__(self, k):
+        self.k = k
+
+    def energy(self, x):
+        return self.k * math.hypot(x[0], x[1])
+
+    def __call__(self, x):
+        return self.energy(x)
+
+
+def scaled(k, x):
+    return k * math.cos(x[0]) + x[1]
+
+
+PROGRAMS = {
+    f.__name__: f for f in (with_math, with_an_array, with_a_buffer, with_a_sum, with_out, with_float, with_helpers)
+} | {
+    "method": Model(2.0).energy,
+    "object": Model(3.0),
+    "partial": functools.partial(scaled, 2.0),
+    "lambda": lambda x: math.sin(x[0]) + x[1],
+}
+
+
+def differences(f, x, h=1e-6):
+    return np.array([(float(f(x + h * e)) - float(f(x - h * e))) / (2 * h) for e in np.eye(x.size)])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_ordinary_code_works_as_it_stands(name):
+    f = PROGRAMS[name]
+    x = np.array([0.7, 1.3])
+    want = differences(f, x)
+    g = ad.grad(f)
+    for _ in range(2):  # the second call knows
+        np.testing.assert_allclose(g(x), want, rtol=1e-7)
+    value, slope = ad.value_and_grad(f)(x)
+    assert value == pytest.approx(f(x), rel=1e-15) and type(value) is not np.ndarray
+    np.testing.assert_allclose(slope, want, rtol=1e-7)
+    np.testing.assert_allclose(ad.jacfwd(f)(x), want, rtol=1e-7)
+    np.testing.assert_allclose(ad.jacrev(f)(x), want, rtol=1e-7)
+    np.testing.assert_allclose(ad.jvp(f, (x,), (np.array([1.0, 2.0]),))[1], want @ [1.0, 2.0], rtol=1e-7)
+    np.testing.assert_allclose(ad.vjp(f, x)[1](2.0)[0], 2 * want, rtol=1e-7)
+    np.testing.assert_allclose(ad.linearize(f, x)[1](np.array([1.0, 2.0])), want @ [1.0, 2.0], rtol=1e-7)
+    rows = np.array([x, 2 * x])
+    np.testing.assert_allclose(ad.vmap(g)(rows), [want, differences(f, 2 * x)], rtol=1e-6)
+    h = ad.hessian(f)(x)
+    np.testing.assert_allclose(h, [(g(x + 1e-5 * e) - g(x - 1e-5 * e)) / 2e-5 for e in np.eye(2)], rtol=1e-4, atol=1e-8)
+    ad.check_grads(f, x, order=2)
+
+
+def test_vmap_of_a_decision():
+    def f(x):
+        while x < 100.0:
+            x = x * 3.0
+        return x if x < 200.0 else -x
+
+    xs = np.array([1.0, 2.0, 250.0])
+    np.testing.assert_array_equal(ad.vmap(f)(xs), [f(x) for x in xs])
+    np.testing.assert_array_equal(ad.vmap(ad.grad(f))(xs), [-(3.0**5), 3.0**4, -1.0])
+
+
+def test_it_is_run_twice_once_only():
+    """The first call finds out; later ones go to the copy at once."""
+    seen = []
+
+    def f(x):
+        here = []
+        here.append(seen_by(len(here)))
+        return math.sin(x)
+
+    def seen_by(n):
+        print(n)
+        return n
+
+    class Out:
+        def write(self, text):
+            seen.append(text) if text.strip() else None
+
+    import contextlib
+
+    with contextlib.redirect_stdout(Out()):
+        for expected in (2, 3, 4):
+            assert ad.grad(f)(0.0) == 1.0
+            assert len(seen) == expected
+
+
+COUNTER = [0]
+TOTAL = 0
+STEPS = itertools.count()
+BUFFER = np.zeros(2)
+QUEUE = collections.deque()
+
+
+def appends(x):
+    COUNTER.append(1)
+    return math.sin(x)
+
+
+def adds_in_place(x):
+    BUFFER[0] += 1.0
+    return math.sin(x)
+
+
+def writes_a_tensor(x):
+    BUFFER[1] = x
+    return math.sin(x) + BUFFER[1]
+
+
+def binds_a_global(x):
+    global TOTAL
+    TOTAL += 1
+    return math.sin(x)
+
+
+def draws(x):
+    return math.sin(x) * np.random.normal()
+
+
+def draws_of_python(x):
+    return math.sin(x) * random.random()
+
+
+def steps(x):
+    return math.sin(x) * next(STEPS)
+
+
+def queues(x):
+    QUEUE.append(1)
+    return math.sin(x)
+
+
+def deletes(x):
+    COUNTER.append(1)
+    del COUNTER[-1]
+    return math.sin(x)
+
+
+def extends(x):
+    global COUNTER
+    COUNTER += [1]
+    return math.sin(x)
+
+
+class Counts:
+    calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return math.sin(x)
+
+
+def binds_a_cell():
+    n = 0
+
+    def f(x):
+        nonlocal n
+        n += 1
+        return math.sin(x)
+
+    return f
+
+
+ACTS = {f.__name__: f for f in (
+    appends, adds_in_place, writes_a_tensor, binds_a_global, draws, draws_of_python, steps, queues, deletes, extends,
+)} | {"an object that counts": Counts(), "binds_a_cell": binds_a_cell()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_what_acts_on_the_outside_is_not_run_again_unsaid(name):
+    with pytest.raises(errors.AdjointError) as told:
+        ad.grad(ACTS[name])(0.5)
+    assert isinstance(told.value, (errors.LeakError, errors.MutationError))
+    assert any("it was not called again as a copy" in note for note in told.value.__notes__)
+    assert "test_again.py" in str(told.value)
+
+
+@pytest.mark.parametrize("argument", [[0.0], {"n": 0.0}, iter([1.0, 2.0]), np.zeros(1)], ids=lambda a: type(a).__name__)
+def test_what_changes_an_argument_is_not_run_again_unsaid(argument):
+    def f(x, state):
+        if hasattr(state, "__next__"):
+            return math.sin(x) * next(state)
+        state["n" if isinstance(state, dict) else 0] += 1.0
+        return math.sin(x)
+
+    with pytest.raises(errors.LeakError) as told:
+        ad.grad(f)(0.5, argument)
+    assert "not called again" in told.value.__notes__[0]
+
+
+def test_off():
+    with ad.config(rewrite=False), pytest.raises(errors.LeakError):
+        ad.grad(lambda x: math.sin(x))(0.5)
+    f = lambda x: math.sin(x) + 1
+    assert ad.grad(f)(0.0) == 1.0
+    with ad.config(rewrite=False), pytest.raises(errors.LeakError):
+        ad.grad(f)(0.0)
+
+
+def test_the_users_own_error_is_raised_as_it_is():
+    def f(x):
+        y = math.sin(x)
+        if y > 2:
+            return y
+        raise KeyError("mine")
+
+    for _ in range(2):
+        with pytest.raises(KeyError, match="mine") as told:
+            ad.grad(f)(0.5)
+        assert told.value.__context__ is None
+        assert "test_again.py" in str(told.traceback[-1].path)
+
+
+def test_without_text():
+    scope = {"math": math}
+    exec("def f(x):\n    return math.sin(x)", scope)
+    with pytest.raises(errors.LeakError) as told:
+        ad.grad(scope["f"])(0.5)
+    assert any("did not keep its text" in note for note in told.value.__notes__)
