@@ -207,8 +207,9 @@ class _Again:
 
 def _looks_pay(graph, suspects):
     """Whether to look for NaN among these outputs costs little beside the work: they are small, or there are loops."""
-    size = sum(graph.outputs[k].type.size for k in suspects)
-    return size <= LOOKED_AT or any(line.op.name in ("scan", "while_loop") for line in graph.lines)
+    from .native.watch import afterwards
+
+    return afterwards(graph, suspects) <= LOOKED_AT or any(line.op.name in ("scan", "while_loop") for line in graph.lines)
 
 
 def program(graph) -> Program:

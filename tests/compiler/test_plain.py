@@ -195,3 +195,62 @@ def test_an_op_gives_nan_for_nan(name, large, dtype):
             rows[k][place] = np.nan
             got = np.asarray(compiled(*rows))
             assert np.isnan(got)[changes].all(), (name, k, place)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [255, 256, 257, 1003, 30_001])
+def test_a_large_result_is_watched_where_it_is_made(again, n, dtype):
+    """By the loop, wherever the NaN is: in the first vector, in the last one of which a part is there, and nowhere."""
+    g = ad.jit(ad.grad(lambda x: np.sum(np.maximum(np.sqrt(x), 1.0))))
+    x = np.full(n, 4.0, dtype)
+    for count, place in enumerate([0, 7, n // 2, n - 2, n - 1], 1):
+        y = x.copy()
+        y[place] = 0.0
+        np.testing.assert_array_equal(g(y), np.where(y > 0, 0.25, 0))
+        assert len(again) == count
+    np.testing.assert_array_equal(g(x), np.full(n, 0.25))
+    assert len(again) == 5
+
+
+@pytest.mark.parametrize("shape", [(300, 3), (17, 40), (7, 9, 11), (3, 2000)], ids=str)
+def test_results_that_are_put_together_of_what_loops_make(again, shape):
+    def f(x, w):
+        _, pull = ad.vjp(lambda x: np.maximum(np.sqrt(x) * w, 1.0), x)
+        (g,) = pull(np.ones(x.shape))
+        return np.stack([g, w, -g], axis=-1), np.concatenate([g.T, g.T]), np.sum(g), g[:1] + 1.0
+
+    jitted = ad.jit(f)
+    x, w = np.full(shape, 4.0), np.full(shape, 1.5)
+    g = np.full(shape, 1.5 / 4)
+    for count, place in enumerate([None, (0,) * len(shape), (-1,) * len(shape)]):
+        if place is not None:
+            x[:] = 4.0
+            x[place] = 0.0
+            g = np.where(x > 0, 1.5 / 4, 0.0)
+        want = np.stack([g, w, -g], axis=-1), np.concatenate([g.T, g.T]), np.sum(g), g[:1] + 1.0
+        for a, b in zip(jitted(x, w), want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-14)
+        assert len(again) == count
+
+
+def test_a_nan_that_is_handed_through_is_no_reason(again):
+    x = np.full(1000, 4.0)
+
+    def f(x, w):
+        return np.stack([ad.grad(lambda x: np.sum(np.maximum(np.sqrt(x), 1.0)))(x), w])
+
+    w = np.full(1000, np.nan)
+    np.testing.assert_array_equal(ad.jit(f)(x, w), [np.full(1000, 0.25), w])
+    assert not again
+
+
+def test_a_large_result_cut_in_pieces(again):
+    def f(x):
+        return np.sum(np.maximum(np.sqrt(x), 1.0) * np.exp(np.sin(x) * np.cos(x)))
+
+    x = np.full(1_500_000, 4.0)
+    x[[3, 777_777, -1]] = 0.0
+    got = ad.jit(ad.grad(f))(x)
+    assert len(again) == 1
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(got, ad.grad(f)(x), rtol=1e-12)

@@ -22,6 +22,7 @@ from .plan import REDUCTIONS, Group, Plan
 from .stacks import constant_stack
 from .storage import Mem, Reg, aligned, half, is_small, load_reg, store_reg
 from .table import DIRECT
+from .watch import Watch
 
 MASKED = 60  # operations of a loop up to which its vectors are narrow for the sake of masks
 WITH_MASKS = {"strong_mul", "where", "maximum", "minimum", "clip", "sign", *COMPARISONS}
@@ -44,9 +45,11 @@ def lower(kernel, suspects=()):
     for target in targets if kernel.guard else ():
         kernel.guard.poison(target.ptr, target.nbytes)
     emitter = Emitter(kernel, graph, inputs, targets)
+    if suspects:
+        emitter.watch = Watch(emitter, suspects)
     emitter.run()
     if suspects:
-        _look(emitter, [targets[k] for k in suspects])
+        _look(emitter, targets)
     if kernel.guard is not None:
         emitter.release()  # which looks at the zones
     body = code.lines[start:]
@@ -58,11 +61,11 @@ def lower(kernel, suspects=()):
 
 
 def _look(emitter, targets):
-    """Call `ad.again` where an output holds a NaN."""
+    """Call `ad.again` where an output that is watched holds a NaN."""
     code, kernel = emitter.code, emitter.kernel
-    nan = "false"
-    for target in targets:
-        nan = code.emit(f"or i1 {nan}, {emitter.holds_nan(target)}")
+    nan = emitter.watch.found()
+    for k in emitter.watch.afterwards:
+        nan = code.emit(f"or i1 {nan}, {emitter.holds_nan(targets[k])}")
     with code.when(nan):
         bad = code.emit(f"call i32 @ad.callback(i64 {kernel.number('ad.again')}, ptr %ins, ptr %outs)")
         code.fail_if(code.emit(f"icmp ne i32 {bad}, 0"), 1)
@@ -88,6 +91,7 @@ class Emitter:
         self.temporary: list = []  # taken for the present step
         self.factors: dict = {}  # a matrix -> its LU, where several lines want it
         self.storage: dict = {}  # root variable -> Mem chosen beforehand
+        self.watch = None  # a Watch, where loops look for NaN
         self.placed: set = set()  # variables that were computed in their place in a join: others have places of their own
         for v, target in zip(graph.outputs, self.targets):
             root, mem = self.root(v, target) if target is not None and type(v) is Var else (None, None)
@@ -503,6 +507,7 @@ class Emitter:
             if plan.is_reduction(line):
                 reductions[id(line.out)] = (line, *self._reduction(line, nest))
         sums = {id(v): self._shifted_sum(plan.line_of[id(v)], nest) for v in group.sums}
+        watched = None if self.watch is None else self.watch.begin(self, group, nest)
         calls = sum(cost(line.op.name) >= 12 for line in order)
         self.machine.inline = calls <= INLINE
         if gathers:
@@ -543,6 +548,8 @@ class Emitter:
                     known[id(out)] = machine.apply(line.op.name, out.type.dtype, [value(a, shape) for a in line.args], line.params)
             for v, access in stores:
                 get.store(access, known[id(v)])
+            if watched is not None:
+                self.watch.look(get, watched, known, machine)
 
         dtypes = [line.out.type.dtype for line in order if not plan.is_reduction(line)]
         sizes = [d.itemsize // 2 if d.kind == "c" else d.itemsize for d in dtypes]

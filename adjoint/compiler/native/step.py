@@ -24,7 +24,7 @@ class Access:
 class Reduction:
     """A running reduction: partial results in `width` lanes, flushed into an exact pair from time to time.
 
-    kind: add, multiply, maximum, minimum, logical_and, logical_or. A sum adds BLOCK vectors, then joins that partial sum to
+    kind: add, multiply, maximum, minimum, logical_and, logical_or, bitwise_or. A sum adds BLOCK vectors, then joins that partial sum to
     a total by Knuth's two-sum, which keeps what the addition lost (Knuth, TAOCP 2, 4.2.2): the error does not grow with n.
     A sum of at most SHORT vectors is as accurate without.
     """
@@ -47,6 +47,8 @@ class Reduction:
             return -0.0 if self.dtype.kind == "f" else 0
         if self.kind == "multiply":
             return 1
+        if self.kind == "bitwise_or":
+            return 0
         if self.kind == "logical_and":
             return True
         if self.kind == "logical_or":
