@@ -137,7 +137,7 @@ class Program:
         suspects: list = []
         if found is not None and _looks_pay(*found):
             graph, suspects = found
-        kernel = Kernel(graph, host.fma, self.checks, host.triple.startswith("x86_64"))
+        kernel = Kernel(graph, host.fma, self.checks, "+sse4.1" in host.features)
         text = lower(kernel, suspects)
         module = kernel.module
         ir = build.assemble(module, text)

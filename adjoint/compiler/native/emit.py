@@ -75,9 +75,10 @@ class Emitter:
     """One graph, emitted at the present place of the kernel.
 
     inputs: a value for each input. targets: for each output the Mem to put it in, or None to leave it where it is.
+    again: it is within a loop.
     """
 
-    def __init__(self, kernel, graph, inputs, targets=None, mutable=()):
+    def __init__(self, kernel, graph, inputs, targets=None, mutable=(), again=False):
         self.kernel = kernel
         self.code = kernel.code
         self.machine = kernel.machine
@@ -85,6 +86,7 @@ class Emitter:
         self.env = {id(v): x for v, x in zip(graph.inputs, inputs)}
         self.targets = targets or [None] * len(graph.outputs)
         self.mutable = mutable
+        self.again = again
         self.plan = Plan(graph, self.native, mutable)
         self.buffers: dict = {}  # root variable -> [(offset, size) in the workspace]
         self.copies: dict = {}  # (variable, shape and strides) -> a copy of it in another order
@@ -98,12 +100,14 @@ class Emitter:
             if root is not None and id(root) not in self.storage and id(root) not in self.env:
                 self.storage[id(root)] = mem
 
-    def within(self, graph, inputs, targets=None, mutable=()):
-        """What emits a body of one of the lines."""
-        return Emitter(self.kernel, graph, inputs, targets, mutable)
+    def within(self, graph, inputs, targets=None, mutable=(), again=False):
+        """What emits a body of one of the lines. again: the body of a loop."""
+        return Emitter(self.kernel, graph, inputs, targets, mutable, again or self.again)
 
     def run(self):
         """Emit all steps; the values of the outputs."""
+        machine = self.machine
+        outside, machine.masks = machine.masks, not self.again and self.kernel.masked(self.graph)
         for i, step in enumerate(self.plan.steps):
             if type(step) is Group:
                 self.group(step)
@@ -113,6 +117,7 @@ class Emitter:
                 self.kernel.give(*self.temporary.pop())
             for k in self.plan.dying.get(i, ()):
                 self.give(k)
+        machine.masks = outside
         outs = [self.read(v) for v in self.graph.outputs]
         return [
             x if self.stays(k, v) else self.finish(x, target)

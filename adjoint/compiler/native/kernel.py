@@ -7,7 +7,9 @@ from .guard import GUARD, Guard
 from .machine import Machine
 from .storage import Mem, Workspace, is_small, load_reg
 
-MANY = 64  # products outside loops that are nothing where the cotangent is zero, from which on that is decided without jumps
+# choices outside loops, as of products that are nothing where the cotangent is zero, from which on they are made without jumps
+MANY = 64
+CHOICES = {"strong_mul", "where", "maximum", "minimum", "clip", "sign"}
 
 
 class Kernel:
@@ -17,11 +19,7 @@ class Kernel:
         self.module = Module(fma)
         self.code = Code(self.module)
         self.machine = Machine(self.code)
-        # Jumps are foreseen, and quicker than masks where one line waits for the other, as from step to step of a loop. Of hundreds of
-        # lines outside loops they make hundreds of blocks: twice the time to compile, and none is quicker.
-        self.machine.masks = x86 and sum(line.op.name == "strong_mul" for line in graph.lines) >= MANY and not any(
-            line.op.kind == "control" for line in graph.lines
-        )
+        self.x86 = x86
         self.workspace = Workspace()
         self.graph = graph
         self.notes: list = []  # what explain() says of the code: one line a step
@@ -30,6 +28,14 @@ class Kernel:
         self.work = 0  # about how many operations a run does, loops of unknown length counted once
         self.inner: dict = {}  # (slot, offset) of a stack of stacks -> one like those that are its steps
         self.guard = Guard(self.code) if checks else None
+
+    def masked(self, graph):
+        """Whether the choices in a graph that no loop repeats are made by masks.
+
+        Jumps are foreseen, and quicker than masks where one line waits for the other, as from step to step of a loop. Of hundreds of
+        lines outside loops they make hundreds of blocks, over which values stay in registers: LLVM takes several times as long.
+        """
+        return self.x86 and sum(line.op.name in CHOICES for line in graph.lines) >= MANY
 
     def number(self, symbol):
         """The number of a callback, of which `symbol` becomes the address."""

@@ -36,7 +36,7 @@ class Machine:
     def __init__(self, code):
         self.code = code
         self.inline = False
-        self.masks = False  # what is nothing where a cotangent is zero is masked, not selected
+        self.masks = False  # choices between scalars are made by masks, not by jumps
 
     def can(self, name, types, out):
         """Whether an op on these element types is done in registers."""
@@ -87,6 +87,8 @@ class Machine:
         return self.text(f"{text} {a}, {b.name}", BOOL, a.width)
 
     def select(self, c, a, b):
+        if self.masks and a.width == 1 and a.dtype == DOUBLE and c.name.startswith("%"):
+            return self._blend(c, a, b)
         return self.text(f"select {c}, {a}, {b}", a.dtype, a.width)
 
     def call(self, name, *xs):
@@ -284,6 +286,17 @@ class Machine:
         mask = emit(f"extractelement <2 x double> {pair}, i64 0")
         bits = emit(f"and i64 {emit(f'bitcast double {mask} to i64')}, {emit(f'bitcast {x} to i64')}")
         return self.text(f"bitcast i64 {bits} to double", x.dtype, 1)
+
+    def _blend(self, c, a, b):
+        # as above, where the test is any: a scalar select is a jump, unless nobody else asks for its test
+        f = "llvm.x86.sse41.blendvpd"
+        pair = "<2 x double>"
+        self.code.module.declare(f, f"declare {pair} @{f}({pair}, {pair}, {pair})")
+        emit = self.code.emit
+        mask = emit(f"bitcast i64 {emit(f'sext {c} to i64')} to double")
+        b, a, mask = (emit(f"insertelement {pair} zeroinitializer, double {x}, i64 0") for x in (b.name, a.name, mask))
+        pair = emit(f"call {pair} @{f}({pair} {b}, {pair} {a}, {pair} {mask})")
+        return self.text(f"extractelement <2 x double> {pair}, i64 0", DOUBLE, 1)
 
     def loggamma(self, x):
         # of a complex function: no real number left of 0, where gammaln is log |gamma|

@@ -106,12 +106,12 @@ def advance(emitter, cells, olds, targets, news):
         cell.swap(old, target)
 
 
-def body_of(emitter, graph, inputs, targets=None, mutable=()):
-    """Emit a body; its results. The stacks that it fills and does not return are empty again after it."""
+def body_of(emitter, graph, inputs, targets=None, mutable=(), again=True):
+    """Emit a body, of a loop if it is done again; its results. The stacks that it fills and does not return are empty again after it."""
     kernel, code = emitter.kernel, emitter.code
     before = len(kernel.workspace.slots)
     place = len(code.lines)
-    inner = emitter.within(graph, inputs, targets, mutable)
+    inner = emitter.within(graph, inputs, targets, mutable, again)
     outs = inner.run()
     fresh = kernel.workspace.slots[before:]
     escaped = set()
@@ -283,7 +283,7 @@ def cond(emitter, line):
     for label, graph in ((yes, true), (no, false)):
         code.label(label)
         targets = [cell.fixed if hasattr(cell, "fixed") else None for cell in cells]
-        inner, outs, tops = body_of(emitter, graph, args, targets)
+        inner, outs, tops = body_of(emitter, graph, args, targets, again=False)
         for k, (cell, x, target) in enumerate(zip(cells, outs, targets)):
             if type(cell.type) is Stack:
                 likes[k] = _filled(graph.outputs[k], x, likes[k])
