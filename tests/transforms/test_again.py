@@ -140,8 +140,58 @@ def test_it_is_run_twice_once_only():
             assert len(seen) == expected
 
 
+class Keeps:
+    """Sets attributes of its own: the first, broken, run leaves nothing that the second one reads."""
+
+    def __init__(self):
+        self.x = None
+
+    def __call__(self, x):
+        self.x = x
+        self.half = math.sin(self.x[0]) / 2
+        self.x = 3 * self.x
+        return self.half * math.exp(self.x[1])
+
+
+def draws_from_its_own(x):
+    rng = np.random.default_rng(7)
+    return math.sin(x[0]) * rng.normal() + x[1] * math.exp(rng.normal())
+
+
+def seeds(x):
+    np.random.seed(3)
+    random.seed(4)
+    return math.sin(x[0]) * np.random.normal() + x[1] * random.random()
+
+
+class Vector:
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def dot(self, other):
+        return self.x * other.x + self.y * other.y
+
+
+DOWN = Vector(0.0, -9.81)
+
+
+def falls(x):
+    return math.exp(Vector(x[0], x[1]).dot(DOWN)) * DOWN.y
+
+
+@pytest.mark.parametrize(
+    "f", [Keeps(), draws_from_its_own, seeds, falls], ids=["object", "generator", "seed", "vectors"]
+)
+def test_what_leaves_nothing_behind_is_run_again(f):
+    x = np.array([0.7, 1.3])
+    want = differences(f, x)
+    for _ in range(2):
+        np.testing.assert_allclose(ad.grad(f)(x), want, rtol=1e-7)
+
+
 COUNTER = [0]
 TOTAL = 0
+FIRST = True
 STEPS = itertools.count()
 BUFFER = np.zeros(2)
 QUEUE = collections.deque()
@@ -205,6 +255,44 @@ class Counts:
         return math.sin(x)
 
 
+class Asks:
+    def __call__(self, x):
+        if not hasattr(self, "first"):
+            self.first = math.sin(1.0)
+        return math.sin(x) * self.first
+
+
+class IsFirst:
+    first = True
+
+    def __call__(self, x):
+        if self.first:
+            self.first = False
+            return math.sin(x)
+        return 2 * math.sin(x)
+
+
+def is_first():
+    first = True
+
+    def f(x):
+        nonlocal first
+        if first:
+            first = False
+            return math.sin(x)
+        return 2 * math.sin(x)
+
+    return f
+
+
+def is_first_by_a_global(x):
+    global FIRST
+    if FIRST:
+        FIRST = False
+        return math.sin(x)
+    return 2 * math.sin(x)
+
+
 def binds_a_cell():
     n = 0
 
@@ -218,7 +306,8 @@ def binds_a_cell():
 
 ACTS = {f.__name__: f for f in (
     appends, adds_in_place, writes_a_tensor, binds_a_global, draws, draws_of_python, steps, queues, deletes, extends,
-)} | {"an object that counts": Counts(), "binds_a_cell": binds_a_cell()}  # fmt: skip
+)} | {"an object that counts": Counts(), "an object that asks": Asks(),
+    "a flag": IsFirst(), "a flag in a cell": is_first(), "a global flag": is_first_by_a_global, "binds_a_cell": binds_a_cell()}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ACTS)

@@ -61,6 +61,16 @@ class Recorder:
     def wrote(self, x, kind, name):
         """Called when the function changes a container or an object."""
 
+    def entered(self, f):
+        """Called with each function of the user's of which a copy is taken, most often to be called."""
+
+    def may_draw(self, generator, name):
+        """Whether a random number may be drawn: what is captured would keep it for ever."""
+        return False
+
+    def asked(self, x, name):
+        """Called where the function asks whether an object has an attribute."""
+
     def called(self, x, name):
         """Called for a method of a builtin object that is no list, dict or set, and may change it."""
 

@@ -15,7 +15,7 @@ from ..fence import refuse
 from .calls import CALLS, HANDED, calls, unknown
 from .frames import born
 from .merge import Gap, flatten, is_value, use
-from .outside import advance
+from .outside import advance, recorder
 from .sequences import SHORT, Backwards, Numbers, UnknownRange, Zipped, sequence
 from .texts import format_, print_
 from .truth import both, decision, either, flag, truth
@@ -78,6 +78,8 @@ def _isinstance(x, cls):
 def _hasattr(x, name):
     if is_tensor(x) and not getattr(typeof(x), "shape", True) and name in ("__len__", "__iter__"):
         return False  # NumPy's scalars have no length
+    if (told := recorder.get()) is not None:
+        told.asked(x, name)
     return hasattr(x, name)
 
 
