@@ -583,6 +583,32 @@ class Drawing(Indices, Control):
         self.whole(i, lambda a: f(a + 1) if a.size else a)
         return f, (i,), f"records of {'pairs' if pairs else k}: {steps} {end}"
 
+    def iterated(self):
+        """A scan that multiplies its state by a matrix with a short side, and by it again from the other side."""
+        rng, smooth = self.rng, self.smooth
+        i = self.pick(lambda t: t.dtype.kind == "f" and t.shape != () and 0 < t.size <= 1200 and not t.weak)
+        shape = self.type(i).shape
+        if not np.all(np.isfinite(np.asarray(self.values[i]))) or (len(shape) > 1 and min(shape[-2:]) > 8):
+            raise Refused
+        k, turned, length, kept = (int(n) for n in rng.integers((1, 0, 2, 0), (9, 2, 9, 2)))
+
+        def f(x):
+            a = x.reshape(-1, x.shape[-1]) if x.ndim > 1 else np.stack([x, -x, x + 1, x * 2, x, x - 1, x, x][:k], -1)
+            a = a.T if turned else a
+
+            def step(w, _):
+                far = a @ w
+                far = np.tanh(0.1 * far) if smooth else np.sign(far + 1)
+                new = far @ a
+                new = np.tanh(0.1 * new) if smooth else np.sign(new) - w
+                return new, (far if kept else np.sum(far))
+
+            return ad.scan(step, np.ones(a.shape[1], x.dtype), length=length)[kept]
+
+        if not smooth:
+            self.whole(i, lambda a: (a + 1) * 64.0 * a.size)
+        return f, (i,), f"iterated: {k} columns{', turned' * turned}, {length} steps, {kept}"
+
     def sorted(self):
         i = self.pick(lambda t: t.shape != ())
         return lambda x: np.sort(x, axis=-1), (i,), "sort"
@@ -591,10 +617,10 @@ class Drawing(Indices, Control):
         "binary": 6, "literal": 3, "unary": 3, "compare": 2, "logic": 1, "bits": 0.7, "where": 2, "clip": 1, "mathematics": 2,
         "quotient": 1, "cast": 1.5, "shaped": 5, "joined": 2, "getitem": 3, "setitem": 2, "overlapping": 0.5, "reduction": 4,
         "running": 1, "product": 1.5, "sorted": 0.2, "loop": 0.8, "branch": 0.5,
-        "numbers": 0.7, "records": 1.5,
+        "numbers": 0.7, "records": 1.5, "iterated": 0.7,
     }  # fmt: skip
     SMOOTH = {
         "smooth_unary": 5, "smooth_binary": 6, "literal": 2, "where": 1, "shaped": 4, "joined": 1.5, "getitem": 2.5,
         "setitem": 1.5, "reduction": 3, "running": 1, "product": 2, "loop": 1, "branch": 0.5, "largest": 1.5,
-        "definite": 1, "numbers": 0.8, "records": 1.5,
+        "definite": 1, "numbers": 0.8, "records": 1.5, "iterated": 1,
     }  # fmt: skip

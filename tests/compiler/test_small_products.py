@@ -71,3 +71,49 @@ def test_in_the_body_of_a_loop():
     x, m = rng.normal(size=(20, 3)), rng.normal(size=(3, 3)) * 0.3
     for g, want in zip(ad.jit(ad.grad(f, argnums=(0, 1)))(x, m), ad.grad(f, argnums=(0, 1))(x, m), strict=True):
         np.testing.assert_allclose(g, want, rtol=1e-10, atol=1e-13)
+
+
+def steps(a, w, rounds=40):
+    for _ in range(rounds):
+        r = np.tanh(a @ w) - 0.25
+        w = w - 0.1 * (r @ a) - 0.01 * (a.T @ r)
+    return w, a.T @ (a @ w)
+
+
+@pytest.mark.parametrize(
+    "shape", [(50, 5), (17, 8), (100, 1), (3, 40), (1, 30), (300, 2), (9, 9), (40, 9), (17, 3)], ids=str
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_vector_and_a_matrix_with_a_short_side_in_a_loop(shape, dtype):
+    a, w = (0.3 * rng.normal(size=shape)).astype(dtype), rng.normal(size=shape[1]).astype(dtype)
+    loose = 1e-11 if dtype == "float64" else 2e-4
+    for got, want in zip(ad.jit(steps)(a, w), steps(a, w), strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, want, rtol=loose, atol=loose)
+    f = lambda a, w: np.sum(np.sin(steps(a, w)[0]))
+    for got, want in zip(ad.jit(ad.grad(f, argnums=(0, 1)))(a, w), ad.grad(f, argnums=(0, 1))(a, w), strict=True):
+        np.testing.assert_allclose(got, want, rtol=10 * loose, atol=10 * loose)
+    scans = [line for line in ad.jit(steps).graph(a, w).lines if line.op.name == "scan"]
+    products = [line.op.name for scan in scans for line in scan.params["body"].lines].count("matmul")
+    assert scans and 1 in shape or (products == 0) == (min(shape) <= 8 and max(shape) > 16 and min(shape) * max(shape) > 64)
+
+
+def test_special_numbers_in_a_matrix_that_a_loop_reads():
+    a, w = 0.3 * rng.normal(size=(50, 3)), rng.normal(size=3)
+    a[7, 1], a[20, 2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        for got, want in zip(ad.jit(lambda a, w: steps(a, w, 20))(a, w), steps(a, w, 20), strict=True):
+            np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+
+
+def test_a_matrix_in_both_orders_and_as_a_view():
+    big, w = 0.2 * rng.normal(size=(60, 12)), rng.normal(size=4)
+
+    def f(big, w):
+        a = big[::2, 1:9:2]
+        for _ in range(30):
+            w = np.tanh((a @ w) @ a) + a.T @ np.cos(a @ w)
+        return w
+
+    np.testing.assert_allclose(ad.jit(f)(big, w), f(big, w), rtol=1e-10)
+    np.testing.assert_allclose(ad.jit(ad.jacobian(f))(big, w), ad.jacobian(f)(big, w), rtol=1e-8, atol=1e-10)

@@ -3,8 +3,9 @@
 `strong_mul(g, p)` is g * p, but 0 where g is 0, whatever p is: beside each product of a backward pass a comparison and a
 selection, and no fused multiply-add. A plain product differs from it in one case, 0 times infinity or NaN, and then it is NaN.
 So code with plain products is right unless one of its results is NaN, if no NaN is lost on the way: if each op gives, entry by
-entry, NaN for NaN, or what does not depend on it. The kernel looks at its results (large ones in the loops
-that make them: native/watch.py), and where one is NaN all is done again with the products as they were. Without compiling, `grad` does the same (traces/reverse.py).
+entry, NaN for NaN, or what does not depend on it. The kernel looks at its results (large ones in the loops that make them:
+native/watch.py), and where one is NaN all is done again with the products as they were. Without compiling, `grad` does the same
+(traces/reverse.py).
 
 Products that reach a comparison, a decision, an integer, or an op of which that is not known, stay as they are.
 """
