@@ -37,7 +37,7 @@ class Entry:
             args, kwargs = call.arguments(inputs)
             result = recorder.run(f.__wrapped__, args, kwargs)
             outs, self.structure = tree.flatten(result)
-            self.maybe = self.structure.holds(syntax.Maybe)
+            self.maybe = self.structure.holds(syntax.STAND_INS)
             outputs = [self._operand(trace, y) for y in outs]
         finally:
             SCHEDULE.reset(token)

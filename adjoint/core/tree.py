@@ -56,9 +56,9 @@ class Structure:
             return repr(self.data)
         return f"{self.kind.__name__}({', '.join(map(repr, self.children))})"
 
-    def holds(self, kind):
-        """Whether there is a container of this class in it."""
-        return self.kind is kind or any(c.holds(kind) for c in self.children)
+    def holds(self, kinds):
+        """Whether there is a container of one of these classes in it."""
+        return self.kind in kinds or any(c.holds(kinds) for c in self.children)
 
 
 LEAF = Structure("leaf")
@@ -169,7 +169,7 @@ def maker(structure):
     `_adjoint_made`); None for other containers."""
     kind = structure.kind
     if hasattr(kind, "_adjoint_made"):
-        return kind._adjoint_made
+        return kind._adjoint_made(structure)
     if kind in _REGISTERED or not isinstance(kind, type) or kind is tuple:
         return None
     if issubclass(kind, tuple):

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.op import OPS, Op, bind
 from ..core.tensor import is_tensor, peek
 from ..core.types import Array
-from ..traces.graph import Graph, Line, Var
+from ..traces.graph import Const, Graph, Line, Var, infer
 
 _FLAG = Array((), np.dtype(bool))
 
@@ -43,6 +43,16 @@ check_op = Op(
 )
 
 
+class Again:
+    """Makes an exception again, each time that it is raised."""
+
+    def __init__(self, error):
+        self.kind, self.args = type(error), error.args
+
+    def __call__(self):
+        return self.kind(*self.args)
+
+
 def _show_eval(when, *values, show):
     if when:
         show(*values)
@@ -52,24 +62,75 @@ def _show_eval(when, *values, show):
 show_op = Op("show", _show_eval, kind="control", type=lambda when, *types, show: _FLAG, effect=True)
 
 
+# The ops that may fail on values that the program would not have come to: the first of their arguments that is an index, or the matrix
+_INDEXED = {"getitem": 1, "scatter": 1, "index_set": 2}
+_MATRICES = ("cholesky", "inv", "solve")
+_BODIES = ("call", "cond", "scan", "while_loop")  # what they call gets the last of their arguments last
+
+
+def careful(graph):
+    """Whether a lane of a batch that does not take this way must be kept from it: it prints, raises, may index what is not there, may
+    meet a matrix that cannot be inverted, or go round a loop for ever."""
+    if "careful" not in graph.cache:
+        graph.cache["careful"] = any(map(_careful_line, graph.lines))
+    return graph.cache["careful"]
+
+
+def _careful_line(line):
+    name = line.op.name
+    if line.effect or name == "while_loop" or name in _MATRICES:
+        return True
+    if name in _INDEXED:
+        return any(map(_is_index, line.args[_INDEXED[name] :]))
+    return name in _BODIES and any(type(p) is Graph and careful(p) for p in line.params.values())
+
+
+def _is_index(x):
+    return type(x) is Var and x.type.dtype.kind in "iu"
+
+
 def guarded(graph):
-    """The graph with one more input, which says whether its effects take place."""
+    """The graph with one more input, which says whether it is taken: if not, it has no effects, indexes with 0, inverts the identity,
+    and goes round no loop of unknown length."""
     if "guarded" not in graph.cache:
         mask = Var(_FLAG)
-        lines = []
-        for line in graph.lines:
-            args, params = line.args, line.params
-            if line.op.effect:
-                both = Var(_FLAG)
-                lines.append(Line(both, OPS["logical_and"], [args[0], mask], {}, line.where))
-                args = [both, *args[1:]]
-            elif line.effect:
-                args = [*args, mask]
-                # the test of a loop has no effect, and does not see its body's constants
-                params = {k: guarded(p) if type(p) is Graph and k != "cond" else p for k, p in params.items()}
-            lines.append(Line(line.out, line.op, args, params, line.where))
+        lines: list = []
+
+        def line(op, *args):
+            out = Var(infer(OPS[op], [a.type for a in args], {}))
+            lines.append(Line(out, OPS[op], list(args), {}, before.where))
+            return out
+
+        for before in graph.lines:
+            op, args, params = before.op, list(before.args), before.params
+            if op.effect:
+                args[0] = line("logical_and", args[0], mask)
+            elif op.name in _INDEXED:
+                k = _INDEXED[op.name]
+                args[k:] = [line("where", mask, a, Const(0)) if _is_index(a) else a for a in args[k:]]
+            elif op.name in _MATRICES and type(args[0]) is Var:
+                t = args[0].type
+                args[0] = line("where", mask, args[0], Const(np.eye(t.shape[-1], dtype=t.dtype)))
+            elif op.name == "while_loop":
+                args.insert(len(params["cond"].inputs), mask)
+                params = {**params, "cond": _entered(params["cond"])}
+                if careful(params["body"]):
+                    args.append(mask)
+                    params["body"] = guarded(params["body"])
+            elif before.effect or _careful_line(before):
+                args.append(mask)
+                params = {k: guarded(p) if type(p) is Graph else p for k, p in params.items()}
+            lines.append(Line(before.out, op, args, params, before.where))
         graph.cache["guarded"] = Graph([*graph.inputs, mask], lines, graph.outputs, graph.structure, (), graph.name)
     return graph.cache["guarded"]
+
+
+def _entered(test):
+    """The test of a loop with one more input, which says whether it is taken: if not, it fails."""
+    inner = guarded(test)
+    out = Var(_FLAG)
+    line = Line(out, OPS["logical_and"], [inner.inputs[-1], inner.outputs[0]], {})
+    return Graph(inner.inputs, [*inner.lines, line], [out], test.structure, (), test.name)
 
 
 def debug(text, *values, **named):
@@ -152,7 +213,14 @@ def fill(x, values):
     return values[x.number] if type(x) is Hole else x
 
 
+OPTIONS = -2  # in the place of a conversion: the value is a number, and the format the texts that it chooses from
+
+
 def _format(v, conversion, spec):
+    if conversion == OPTIONS:
+        import ast
+
+        return ast.literal_eval(spec).get(int(v), "")
     if conversion != -1:
         v = {97: ascii, 114: repr, 115: str}[conversion](v)
     try:

@@ -19,7 +19,7 @@ from ..core.tuples import Parts, items, pack, spread
 from ..core.types import Array, Stack, StackValue, Tuple, typeof
 from ..traces.capture import capture
 from ..traces.derive import CHEAP, batch_graph, floats, jvp_graph, lift, strong, vjp_graphs, whole_vjp, zeros
-from .checks import guarded
+from .checks import careful, guarded
 from .kinds import zeros_like
 from .stack import masked, masks_of, zeros_of
 
@@ -205,7 +205,9 @@ def _cond_batch(size, batched, test, *args, true, false, sides=None):
     flags = tuple(batched[1:])
     types = tuple(map(typeof, args))
     for_true, for_false = args, args
-    if batched[0] and (true.effect or false.effect):  # a lane does not print or raise for the side it does not take
+    if batched[0] and (
+        careful(true) or careful(false)
+    ):  # a lane does not print, raise or loop for the side it does not take
         true, false = guarded(true), guarded(false)
         for_true, for_false = (*args, test), (*args, np.logical_not(test))
         flags, types = (*flags, True), (*types, typeof(test))
@@ -460,7 +462,8 @@ def _while_batch(size, batched, *args, cond, body, n):
         return pack(*(y if b else spread(size, y) for y, b in zip(out[:n], carried, strict=True)), *out[n:])
 
     # One test a lane: go on while any holds; a lane that has stopped keeps its state, and its steps are masked
-    if body.effect:  # and a lane that has stopped does not print or raise
+    masks_body = careful(body)
+    if masks_body:  # and a lane that has stopped does not print, raise or loop
         body_graph, _ = batch_graph(guarded(body), size, (*carried, *flags, True), all_out=True)
     m = len(body.outputs) - n
 
@@ -470,7 +473,7 @@ def _while_batch(size, batched, *args, cond, body, n):
     def step(*xs):
         s, cc, bc = xs[:n], xs[n : n + c], xs[n + c :]
         alive = test_graph.run(*s, *cc)[0]
-        out = body_graph.run(*s, *bc, *[alive] * body.effect)
+        out = body_graph.run(*s, *bc, *[alive] * masks_body)
         return [choose(alive, new, old) for new, old in zip(out, s, strict=False)] + out[n:] + [alive] * bool(m)
 
     types = [lift(v.type, size) for v in body.inputs[:n]]

@@ -3,11 +3,14 @@
 import linecache
 import random
 
+TEXTS = ["p", "q", "r"]
+
 
 class Writer:
     """Writes one function of x and y; every loop ends by a count, every name is bound before it is read.
 
-    optional: with variables besides that are None at first, and may be so again; they are used where a test says that they are not.
+    optional: with variables besides that are None at first, and may be so again; they are used where a test says that they are not;
+    and with one that is a text.
     """
 
     def __init__(self, seed, optional=False):
@@ -57,8 +60,26 @@ class Writer:
     def optionally(self, indent):
         test, m = self.there()
         value = f"np.tanh({self.value()})"
-        kind = self.random.randrange(7)
-        if kind == 0:
+        kind = self.random.randrange(12)
+        text = self.random.choice(TEXTS)
+        if kind == 7:
+            self.put(indent, f"s = {text!r}")
+        elif kind == 8:
+            self.put(indent, f"s = {text!r} if {self.test(1)} else s")
+        elif kind == 9:
+            test = self.random.choice([f"s == {text!r}", f"s != {text!r}", f"s in {TEXTS[:2]}"])
+            self.put(indent, f"if {test}:")
+            self.put(indent + 1, f"{self.random.choice(self.names)} = {value}")
+        elif kind == 10:
+            at = self.random.choice(self.names)
+            self.put(indent, f"if abs({at}) < 3:")
+            self.put(indent + 1, f"{self.random.choice(self.names)} = buf[int({at})] * {self.number()}")
+        elif kind == 11:
+            a = self.random.choice(["x", "y"])
+            self.put(indent, f"if {a} > 0.1:")
+            self.put(indent + 1, f"while {a} < 2.5:")
+            self.put(indent + 2, f"{a} = {a} * 1.7")
+        elif kind == 0:
             self.put(indent, f"{m} = {self.random.choice(['None', 'm', 'n', value])}")
         elif kind == 1:
             self.put(indent, f"if {m} is None or {value} {self.random.choice('<>')} {m}:")
@@ -166,9 +187,11 @@ class Writer:
         self.put(1, "buf = np.array([x, y, x * y])")
         if self.optional:
             self.put(1, "m = n = None")
+            self.put(1, "s = 'p'")
         for _ in range(self.random.randrange(2, 5)):
             self.statement(1, 3, False)
         more = "".join(f" + (0.7 if {m} is None else {m})" for m in self.optional)
+        more += " + {'p': 0.1, 'q': x, 'r': y * 2.0}[s]" if self.optional else ""
         self.put(1, f"return {self.value()} + {self.value()} * x + buf[0] * buf[1] - buf[2]{more}")
         return "\n".join(self.lines) + "\n"
 

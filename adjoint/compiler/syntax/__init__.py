@@ -19,7 +19,7 @@ from ...core.tensor import is_tensor
 from ..fence import refuse
 from .copies import GENERATED, is_library
 from .masked import Masked
-from .maybe import Maybe, returned, settled
+from .maybe import STAND_INS, returned, settled
 from .merge import Gap, use
 from .names import copied, resolve
 from .outside import Session, recorder, session, shadow
@@ -181,6 +181,6 @@ def _result(y, tensors):
 
 
 __all__ = [
-    "GENERATED", "Maybe", "Recorder", "call_copy", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite", "session",
-    "settled",
+    "GENERATED", "STAND_INS", "Recorder", "call_copy", "copied", "differentiable", "is_library", "recorder", "recording", "rewrite",
+    "session", "settled",
 ]  # fmt: skip

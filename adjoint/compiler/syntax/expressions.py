@@ -176,6 +176,9 @@ class Expressions(ast.NodeTransformer):
     def visit_Call(self, node):
         f = node.func
         if type(f) is ast.Name and f.id in PLAIN_CALLS and not self.is_local(f.id):
+            if f.id == "locals" and not node.args and not self.comprehension:
+                mine = sorted(self.owner().locals)
+                return runtime("locals_", const(tuple(mine)), *(thunk(name(x)) for x in mine))
             if f.id == "super" and not node.args and self.owner().first:
                 node.args = [name("__class__"), name(self.owner().first)]
             return node

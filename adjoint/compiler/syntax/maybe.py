@@ -14,9 +14,10 @@ from ...core.errors import DTypeError, defined
 from ...core.op import STANDS, bind
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
-from ...primitives.checks import check_op
+from ...primitives.checks import Again, check_op
 from ...traces.graph import Const, Var
 from ..fence import refuse
+from .choices import Choice, known, may_be_chosen, number_of
 from .frames import CONTAINERS, FRAMES, emit
 from .merge import Part, flatten, is_value, nobody_reads
 from .outside import session
@@ -63,6 +64,11 @@ class Maybe:
     def __array_function__(self, f, types, args, kwargs):
         return f(*within(args), **within(kwargs))
 
+    @staticmethod
+    def _adjoint_made(structure):
+        """What makes None or the value, of compiled code's results."""
+        return lambda row: None if row[0] else row[1]
+
     def __array__(self, *_, **__):
         raise refuse("maybe", "an array is made of a value that may be None")
 
@@ -88,7 +94,7 @@ def _operators():
 for _name, _f in _operators():
     setattr(Maybe, _name, _f)
 
-Maybe._adjoint_made = lambda row: None if row[0] else row[1]  # type: ignore[attr-defined]  # of compiled code's results
+STAND_INS = (Maybe, Choice)
 STANDS[Maybe] = lambda op, args, params: bind(op, *within(args), **params)
 CONTAINERS[Maybe] = lambda m: (m._ad_absent, m._ad_value)
 tree.register(Maybe, lambda m: ((m._ad_absent, m._ad_value), None), lambda _, row: Maybe(*row))
@@ -143,7 +149,7 @@ def present(x):
     if t is True:
         raise error
     fenced(error)
-    emit(check_op, [t], {"make": Raised(error)})
+    emit(check_op, [t], {"make": Again(error)})
     known_from_here(t, False)
     return present(x._ad_value)
 
@@ -153,16 +159,6 @@ def known_from_here(test, value):
     known = _known()
     if known:
         known[0].update(facts(test, value))
-
-
-class Raised:
-    """Makes an error again, each time that it is raised."""
-
-    def __init__(self, error):
-        self.kind, self.args = type(error), error.args
-
-    def __call__(self):
-        return self.kind(*self.args)
 
 
 def within(args):
@@ -195,10 +191,13 @@ def takes_numbers(f):
 
 
 def narrowed(x):
-    """None, or the value, where it is known here which of the two."""
+    """None, or the value, where it is known here which of the two; the text that is chosen, where it is known."""
     if type(x) is Maybe:
         t = absent(x)
         return None if t is True else narrowed(x._ad_value) if t is False else x
+    if type(x) is Choice:
+        option = known(x)
+        return x if option is None else option[0]
     return x
 
 
@@ -261,6 +260,13 @@ def _align(nodes, rows, out):
             out[1 - i].extend(_stand_in(*x) for x in more)
             return _structure(inner[i])
         return _structure(_align(inner, rows, out))
+    if all(n.kind is Choice or (n.kind == "static" and may_be_chosen(n.data)) for n in nodes):
+        options: dict = {}
+        for n, row, done in zip(nodes, rows, out, strict=True):
+            mine = n.data if n.kind is Choice else ((number_of(n.data), n.data),)
+            options.update(mine)
+            done.append(next(row) if n.kind is Choice else (mine[0][0], Const(mine[0][0])))
+        return tree.Structure(Choice, tuple(sorted(options.items(), key=lambda o: o[0])), (tree.LEAF,))
     if s.kind == t.kind and s.data == t.data and s.children and len(s.children) == len(t.children):
         children = tuple(_align(pair, rows, out) for pair in zip(s.children, t.children, strict=True))
         return tree.Structure(s.kind, s.data, children)
@@ -303,11 +309,13 @@ def started(value, types, part):
 
 def settled(x, keep):
     """A result with None, or the value, for each Maybe; keep: whether those that are not known may stay, else there must be a value."""
-    leaves, structure = tree.flatten(x, is_leaf=lambda e: type(e) is Maybe and e is not x)
-    if type(x) is Maybe:
+    leaves, structure = tree.flatten(x, is_leaf=lambda e: type(e) in STAND_INS and e is not x)
+    if type(x) in STAND_INS:
         y = narrowed(x)
-        return y if y is not x else x if keep else returned(x)
-    if not any(type(e) is Maybe for e in leaves):
+        if y is x and type(x) is Choice and not keep:
+            raise refuse("choice", "the result is a text that is not the same for all")
+        return y if y is not x else x if keep else settled(returned(x), keep)
+    if not any(type(e) in STAND_INS for e in leaves):
         return x
     return tree.unflatten(structure, [settled(e, keep) for e in leaves])
 
@@ -322,6 +330,6 @@ def returned(x, f=None):
     if t is not False:
         name = "the function" if f is None else defined(f)
         error = DTypeError(f"a transform (grad, vmap ...) needs a number, but {name} returned None on the path that it took")
-        emit(check_op, [t], {"make": Raised(error)})
+        emit(check_op, [t], {"make": Again(error)})
         known_from_here(t, False)
     return returned(x._ad_value)

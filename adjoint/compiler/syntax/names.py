@@ -14,6 +14,7 @@ from ...primitives.shape import python_number
 from ..fence import refuse
 from . import baked, lists
 from .calls import CALLS, HANDED, nested, unknown, wrapped
+from .choices import Choice
 from .copies import GENERATED, copy_function, is_library
 from .frames import FRAMES, born
 from .maybe import Maybe, present
@@ -59,6 +60,8 @@ def resolve(f):
         use(f)
     if kind is Maybe:
         return resolve(present(f))
+    if kind is Choice:
+        return f
     if isinstance(f, type):
         return _class(f)
     if kind is np.ufunc or kind is _dispatcher:
@@ -138,25 +141,25 @@ def _class(cls):
     return functools.partial(_made, cls)
 
 
-def _construct(cls, init, *args, **kwargs):
+def _construct(cls, init, /, *args, **kwargs):
     x = born(cls.__new__(cls))
     fresh(x)
     resolve(init)(x, *args, **kwargs)
     return x
 
 
-def _made(cls, *args, **kwargs):
+def _made(cls, /, *args, **kwargs):
     x = cls(*args, **kwargs)
     fresh(x)
     return wrapped(born(x))
 
 
-def _dispatched(f, *args, **kwargs):
+def _dispatched(f, /, *args, **kwargs):
     """A call of a function of functools.singledispatch: what it chooses is the user's."""
     return resolve(f.dispatch(args[0].__class__))(*args, **kwargs) if args else f(*args, **kwargs)
 
 
-def _remembered(f, *args, **kwargs):
+def _remembered(f, /, *args, **kwargs):
     """A call of a function of functools.cache: a value that is not known is no key, and the result belongs to this program."""
     if any(map(is_tensor, tree.flatten((args, kwargs))[0])):
         return resolve(f.__wrapped__)(*args, **kwargs)
@@ -201,7 +204,7 @@ def _row(f):
     return call
 
 
-def _call_numpy(f, *args, **kwargs):
+def _call_numpy(f, /, *args, **kwargs):
     ours = FUNCTIONS.get(f) or UFUNCS.get(f)
     if ours is None and type(f) is np.ufunc:
         for load in _tensor.LAZY:
@@ -231,7 +234,7 @@ def _out_of(f, args, kwargs):
     return args, kwargs.pop("out") if is_tensor(kwargs.get("out")) else None
 
 
-def _call_scipy(f, *args, **kwargs):
+def _call_scipy(f, /, *args, **kwargs):
     """SciPy's own function, or ours where it is given a tensor."""
     given = any(map(is_tensor, tree.flatten((args, kwargs))[0])) or any(map(reads_tensors, (*args, *kwargs.values())))
     ours = _tensor.SCIPY[0](f) if given else None
@@ -248,7 +251,7 @@ def _call_scipy(f, *args, **kwargs):
         del hidden  # it holds this frame
 
 
-def _random(f, *args, **kwargs):
+def _random(f, /, *args, **kwargs):
     told = recorder.get()
     if FRAMES.get() or (told is not None and not told.may_draw(getattr(f, "__self__", None), f.__name__)):
         raise refuse("random", f"{getattr(f, '__name__', 'a random draw')}() is called")
@@ -319,11 +322,11 @@ def _bound(f, owner):
     return baked.noted_method(f, owner)
 
 
-def _wrap_result(f, *args, **kwargs):
+def _wrap_result(f, /, *args, **kwargs):
     return wrapped(f(*args, **kwargs))
 
 
-def _text(f, *args, **kwargs):
+def _text(f, /, *args, **kwargs):
     for a in (*args, *kwargs.values()):
         for x in a if type(a) in (list, tuple) else (a,):
             if unknown(x):

@@ -93,7 +93,7 @@ def _fromiter(xs, dtype, count=-1, **kwargs):
     return wrapped(np.fromiter(xs, dtype, **kwargs))
 
 
-def vectorized(v, f, *args, **kwargs):
+def vectorized(v, f, /, *args, **kwargs):
     """A call of an np.vectorize object, whose function's copy is f."""
     if not any(map(is_tensor, args)) or kwargs or v.signature:
         return wrapped(v(*args, **kwargs))

@@ -24,6 +24,7 @@ class Session:
         self.plain: dict = {}  # functions whose calls of themselves run as they are: id -> (it, why)
         self.looked: dict = {}  # id of such a function -> how often it was looked at
         self.choices: dict = {}  # ids of containers of which a staged branch chose one
+        self.numbers: dict = {}  # (type, text) or (type, id of a function) -> (its number, it): see choices.py
         self.facts: dict = {}  # truth values that the program has checked: id -> (the tensor, True or False)
         self.implied: dict = {}  # what follows from truth values: id -> (the tensor, facts if it holds, facts if not)
 

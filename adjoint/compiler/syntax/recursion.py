@@ -100,7 +100,7 @@ def _codes(code):
             yield from _codes(c)
 
 
-def _enter(g, f, *args, **kwargs):
+def _enter(g, f, /, *args, **kwargs):
     if g is not f:
         args = (g.__self__, *args)
     args, kwargs = _complete(f, args, kwargs)

@@ -20,10 +20,12 @@ from ...traces.derive import zeros
 from ..fence import FenceError, Resist, Unreachable, refuse
 from . import baked, lists, loops, masked, staged
 from .calls import calls, nested, unknown, wrapped
+from .choices import Choice, by_cases
+from .choices import equal as same_choice
 from .copies import RUNTIMES
 from .frames import FRAMES, Frame, born, emit, reached
 from .masked import Masked
-from .maybe import MADE, Maybe, absent, present, takes_numbers, within
+from .maybe import MADE, STAND_INS, Maybe, absent, present, takes_numbers, within
 from .merge import DEAD, Gap, read, use
 from .names import resolve
 from .outside import advance, changing, forget, outer, recorder, shadow, unknown_key
@@ -345,6 +347,19 @@ class Runtime:
         """The test of an `if` or `while` that stays Python's."""
         return decision(test, "generator", "a generator decides on a value that is not known")
 
+    @staticmethod
+    def locals_(names, *thunks):
+        """locals(): the body that asks may be a function of its own here."""
+        found = {}
+        for x, f in zip(names, thunks, strict=True):
+            try:
+                value = f()
+            except NameError:  # not bound yet
+                continue
+            if type(value) is not Gap:
+                found[x] = value
+        return born(found)
+
     # Loads
 
     def g(self, value, name):
@@ -380,6 +395,8 @@ class Runtime:
         if cls is Maybe:
             x = present(x)
             cls = type(x)
+        if cls is Choice:
+            return lambda *args: by_cases(x, lambda o: called(getattr(o, name), *args))
         if cls is types.ModuleType or is_tensor(x):
             return getattr(x, name)
         found = getattr(cls, name, None) if not isinstance(x, type) else None
@@ -399,6 +416,8 @@ class Runtime:
         if is_tensor(c):  # first: isinstance asks a tensor for its class, three times here
             chosen = masked.getitem(c, key) if type(key) is not int else None
             return c[key] if chosen is None else chosen
+        if type(key) is Choice:
+            return by_cases(key, lambda o: Runtime.item(c, o))
         told = recorder.get()
         if type(c) is dict or isinstance(c, dict):
             unknown_key(key)
@@ -518,7 +537,24 @@ class Runtime:
         return functools.partial(_given, g) if MADE and takes_numbers(f) else g
 
 
-def _given(g, *args, **kwargs):
+def chosen(op, a, b):
+    """`is` and `in`, of texts that are not known."""
+    if op == "is" or op == "is not":
+        found = same_choice(a, b) if type(a) is Choice else same_choice(b, a)
+    elif type(b) is Choice:
+        found = by_cases(b, lambda o: compare("in", a, o))
+    elif isinstance(b, str):
+        found = by_cases(a, lambda o: o in b)
+    else:
+        found = either(*[(lambda e=e: a == e) for e in b])
+    return found if op == "is" or op == "in" else not_(found)
+
+
+def called(f, /, *args, **kwargs):
+    return watched(resolve(f))(*args, **kwargs)
+
+
+def _given(g, /, *args, **kwargs):
     return g(*within(args), **within(kwargs))
 
 
@@ -559,7 +595,7 @@ def _select(thunks, is_and):
                 return x
             continue
         more = thunks[i + 1 :]
-        if type(x) is not Maybe and typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
+        if type(x) not in STAND_INS and typeof(x).dtype.kind == "b" and _is_truth(more, is_and):
             y = chain((lambda x=x: x, *more), is_and)
             return python_number(y, bool) if is_tensor(y) and typeof(x).weak else y
         rest = lambda more=more: _select(more, is_and)
@@ -615,6 +651,8 @@ def compare(op, a, b):
     for x in (a, b):
         if type(x) is Gap:
             use(x)
+    if type(a) is Choice or type(b) is Choice:
+        return chosen(op, a, b)
     if op == "is" or op == "is not":
         for x, y in ((a, b), (b, a)):
             if type(x) is Maybe:

@@ -5,11 +5,11 @@ What a branch reads of outside becomes inputs; names, containers and tensors tha
 
 import numpy as np
 
-from ...core.errors import user_line
+from ...core.errors import AdjointError, user_line
 from ...core.tensor import is_tensor
 from ...core.tuples import items
 from ...core.types import typeof
-from ...primitives.checks import check_op, guarded
+from ...primitives.checks import Again, check_op, guarded
 from ...primitives.loops import cond_op
 from ...traces.graph import Graph, Var
 from ..fence import FenceError, Unreachable, refuse
@@ -17,6 +17,7 @@ from .frames import FRAMES, Frame, as_of, assign, contents, emit, link, put_cont
 from .maybe import Maybe, aligned, facts, known_from_here, narrowed
 from .merge import DEAD, UNBOUND, Gap, Outputs, Part, finish, flatten, merge, put, read
 from .outside import choice
+from .texts import fenced
 
 RET = "_ad_ret"
 
@@ -41,6 +42,19 @@ class Impossible:
         return self.error
 
 
+_KINDS = (LookupError, ZeroDivisionError, OverflowError)
+
+
+def by_python(error):
+    """Whether it is what Python raises where code goes wrong that is right on other paths: the program raises it if it comes there."""
+    text = str(error)
+    unbound = isinstance(error, NameError) and ("free variable" in text or "local variable" in text)  # no name of nothing at all
+    if isinstance(error, AdjointError) or not (unbound or isinstance(error, _KINDS) or text == "math domain error"):
+        return False
+    fenced(error, 0)
+    return True
+
+
 # if
 
 
@@ -61,6 +75,8 @@ class Side:
                 self.raised = next((r for r in frame.raised if r[0] is error), None)
                 if isinstance(error, Unreachable):
                     self.raised = (error, Impossible(error), [])
+                if self.raised is None and by_python(error):
+                    self.raised = (error, Again(error), [])
                 if self.raised is None:
                     raise
                 return

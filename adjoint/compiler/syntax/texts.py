@@ -8,9 +8,10 @@ import numpy as np
 from ...core.errors import ConcreteError, EscapeError
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
-from ...primitives.checks import Hole, check_op, debug, debugging, fill, hole, show_op
+from ...primitives.checks import OPTIONS, Hole, check_op, debug, debugging, fill, hole, show_op
 from ..fence import refuse
 from .calls import calls
+from .choices import Choice, texts
 from .frames import FRAMES, emit
 from .maybe import Maybe, narrowed
 from .merge import Gap, use
@@ -28,8 +29,15 @@ class Collect:
         self.values.append(x)
         return hole(len(self.values) - 1, conversion, spec)
 
+    def option(self, c, form):
+        """The place of a text that is not known: the texts of all that it may be, of which the number chooses one."""
+        number, forms = texts(c, form)
+        return self.hole(number, OPTIONS, repr(forms))
+
     def place(self, x):
         x = told(x)
+        if type(x) is Choice:
+            return self.option(x, str)
         if is_tensor(x) and not peek(x)[0]:
             self.values.append(x)
             return Hole(len(self.values) - 1, typeof(x))
@@ -50,6 +58,11 @@ collecting: ContextVar = ContextVar("adjointcollecting", default=None)
 def format_(x, conversion=-1, spec=""):
     """An f-string's `{x!r:spec}`."""
     x = told(x)
+    if type(x) is Choice:
+        collect = collecting.get()
+        if collect is None:
+            raise refuse("text", "a text is made of one that is not known")
+        return collect.option(x, lambda o: format_(o, conversion, spec))
     if is_tensor(x) and not peek(x)[0]:
         collect = collecting.get()
         if collect is None:
@@ -125,9 +138,9 @@ def _fence(error, depth):
             return
 
 
-def fenced(error):
-    """Refuse a check whose exception the user's own handlers would catch."""
-    _fence(error, len(FRAMES.get()) + 1)
+def fenced(error, more=1):
+    """Refuse an exception that the user's own handlers would catch; more: 1 for a check, which is a branch of its own."""
+    _fence(error, len(FRAMES.get()) + more)
 
 
 def raising(thunk):

@@ -6,6 +6,7 @@ from ...core.errors import ShapeError, where
 from ...core.tensor import is_tensor, peek
 from ...core.types import typeof
 from ..fence import Unfinished, refuse
+from .choices import Choice, truth_of
 from .frames import Frame
 from .maybe import Maybe, absent, facts, implies
 from .merge import Gap, read, use
@@ -31,6 +32,8 @@ def truth(x):
         return x if agreed is None else agreed
     if kind is Maybe:
         return both(lambda: not_(absent(x)), lambda: x._ad_value)
+    if kind is Choice:
+        return truth_of(x)
     if kind is Gap:
         use(x)
     if kind is list and x and type(x[0]) is Gap:
