@@ -12,6 +12,7 @@ from ..core import tree
 from ..core.errors import ConcreteError, DTypeError, LeakError, MissingRuleError
 from ..core.types import typeof
 from ..transforms import derivatives
+from ..transforms.calling import call
 from .vspaces import vspace as vspace
 
 
@@ -29,7 +30,7 @@ def nary(operator):
                 row = list(args)
                 for k, value in zip(picked, x if many else (x,), strict=True):
                     row[k] = value
-                return fun(*row, **kwargs)
+                return call(fun, row, kwargs)
 
             unary.__name__ = getattr(fun, "__name__", "f")
             x = tuple(args[k] for k in picked) if many else args[argnum]

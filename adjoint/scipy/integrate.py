@@ -6,13 +6,13 @@ import numpy as np
 import scipy.integrate as _integrate
 
 from ..core import tree
-from ..core.closures import lifted
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, peek
 from ..core.types import typeof
 from ..primitives.custom import custom_rule
 from ..primitives.kinds import as_array
 from ..transforms import derivatives
+from ..transforms.calling import callbacks
 from .optimize import plain
 
 
@@ -90,7 +90,7 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
     >>> round(ad.grad(lambda p: quad(lambda x, p: np.exp(-p * x), 0, np.inf, args=(p,))[0])(2.0), 10)
     -0.25
     """
-    args, func = lifted(args if isinstance(args, tuple) else (args,), func)
+    args, func = callbacks(args if isinstance(args, tuple) else (args,), func)
     leaves, structure = tree.flatten(args)
     live = [i for i, leaf in enumerate(leaves) if is_tensor(leaf) and leaf.trace is not None]
     if not live and not any(is_tensor(v) and v.trace is not None for v in (a, b)):
@@ -212,7 +212,7 @@ def solve_ivp(fun, t_span, y0, method="RK45", t_eval=None, dense_output=False, e
     >>> bool(abs(ad.grad(end)(2.0) + np.exp(-2.0)) < 1e-7)
     True
     """
-    args, fun = lifted(() if args is None else tuple(args), fun)
+    args, fun = callbacks(() if args is None else tuple(args), fun)
     if not _tracked((list(t_span), y0, args, t_eval)):
         y0 = _plain(y0)
         return _integrate.solve_ivp(fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args or None,
@@ -314,7 +314,7 @@ def odeint(func, y0, t, args=(), *, tfirst=False, rtol=None, atol=None, **option
     >>> bool(abs(slope - np.exp(-1)) < 1e-7)
     True
     """
-    args, func = lifted(args if isinstance(args, tuple) else (args,), func)
+    args, func = callbacks(args if isinstance(args, tuple) else (args,), func)
     if not _tracked((y0, t, args)):
         return _integrate.odeint(func, y0, t, args, tfirst=tfirst, rtol=rtol, atol=atol, **options)
     fun = func if tfirst else lambda t, y, *a: func(y, t, *a)

@@ -10,12 +10,12 @@ import numpy as np
 import scipy.optimize as _optimize
 
 from ..core import tree
-from ..core.closures import lifted
 from ..core.errors import AdjointError, where
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor
 from ..primitives.custom import custom_rule, stop_gradient
 from ..transforms import derivatives
+from ..transforms.calling import callbacks
 
 
 class SolutionError(AdjointError, ArithmeticError):
@@ -160,7 +160,7 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
     array([[1., 0.],
            [0., 1.]])
     """
-    args, fun, jac, hess, hessp = lifted(_tuple(args), fun, jac, hess, hessp)
+    args, fun, jac, hess, hessp = callbacks(_tuple(args), fun, jac, hess, hessp)
     rest = {"bounds": bounds, "constraints": constraints, "tol": tol, "callback": callback, "options": options}
     if not _tracked(args):
         return _plain_minimize(fun, _start(x0), args, method, jac, hess, hessp, rest)
@@ -224,7 +224,7 @@ def root(fun, x0, args=(), method="hybr", jac=None, tol=None, callback=None, opt
     >>> ad.grad(lambda p: root(lambda x, p: x ** 3 - p, 1.0, args=(p,)).x[0])(8.0)
     0.08333333333333333
     """
-    args, fun, jac = lifted(_tuple(args), fun, jac)
+    args, fun, jac = callbacks(_tuple(args), fun, jac)
     start = _start(x0)
     flat = lambda x, *a: np.reshape(fun(x, *a), shape_of(x))
     exact = derivatives.jacobian(flat) if jac is None and method in ("hybr", "lm") else jac
@@ -254,7 +254,7 @@ def fixed_point(func, x0, args=(), xtol=1e-8, maxiter=500, method="del2"):
     >>> round(ad.grad(lambda p: fixed_point(babylon, 1.0, args=(p,)))(4.0), 12)
     0.25
     """
-    args, func = lifted(_tuple(args), func)
+    args, func = callbacks(_tuple(args), func)
     residual = lambda x, *a: x - func(x, *a)
 
     def solve(*plain):
@@ -275,7 +275,7 @@ def _bracketed(name):
     solver = getattr(_optimize, name)
 
     def scalar_root(f, a, b, args=(), **options):
-        args, f = lifted(_tuple(args), f)
+        args, f = callbacks(_tuple(args), f)
         if not _tracked(args):
             return solver(f, a, b, args=args, **options)
         if options.pop("full_output", False):
@@ -299,7 +299,7 @@ brentq, brenth, bisect, ridder, toms748 = map(_bracketed, ("brentq", "brenth", "
 
 def newton(func, x0, fprime=None, args=(), tol=1.48e-08, maxiter=50, fprime2=None, **options):
     """x with func(x, *args) == 0 by Newton's method, with our derivative. As `scipy.optimize.newton`; in args too."""
-    args, func, fprime, fprime2 = lifted(_tuple(args), func, fprime, fprime2)
+    args, func, fprime, fprime2 = callbacks(_tuple(args), func, fprime, fprime2)
     slope = fprime or (lambda x, *a: derivatives.elementwise_grad(lambda y: func(y, *a))(x))
 
     def solve(*plain):
@@ -328,7 +328,7 @@ def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, 
     >>> ad.jacobian(fit)(np.array([1.0, 2.0, 4.0]))[1].round(9)
     array([-0.5, -0. ,  0.5])
     """
-    (args, fun, jac), kwargs = lifted(_tuple(args), fun, jac), kwargs or {}
+    (args, fun, jac), kwargs = callbacks(_tuple(args), fun, jac), kwargs or {}
     f = lambda x, *a: np.ravel(fun(x, *a, **kwargs))
     exact = derivatives.jacobian(f) if jac is None else jac
     found: list = []

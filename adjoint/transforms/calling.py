@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from ..core import tree
+from ..core.closures import lifted
 from ..core.config import config
 from ..core.derived import derive
 from ..core.errors import (
@@ -26,7 +27,7 @@ from ..core.errors import (
 from ..core.op import check_array, labels
 from ..core.tensor import Tensor, is_tensor, untracked
 from ..core.types import Array, native, typeof
-from ..primitives.kinds import cast, zeros_like
+from ..primitives.kinds import as_array, cast, zeros_like
 from ..primitives.shape import python_number
 from ..traces.forward import Dual
 from ..traces.reverse import walk
@@ -197,6 +198,16 @@ def call(f, args, kwargs):
         raise ours
     finally:
         del ours  # it holds this frame
+
+
+def callbacks(args, *functions):
+    """`lifted`, for functions that a library calls back: each is called as a transform calls its function, and gives arrays for lists."""
+    return lifted(args, *[functools.partial(_called, f) if callable(f) else f for f in functions])
+
+
+def _called(f, *args, **kwargs):
+    y = call(f, args, kwargs)
+    return as_array(y) if type(y) is list else y
 
 
 def _worded(f, args, kwargs):

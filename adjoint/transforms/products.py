@@ -20,6 +20,7 @@ from ..traces.reverse import Tape
 from .calling import (
     Arguments,
     backprop,
+    call,
     copied,
     described,
     like,
@@ -160,7 +161,7 @@ def elementwise_grad(f, argnums=0):
     """
 
     def derivative(*args, **kwargs):
-        return grad(lambda *a, **k: _sum(f(*a, **k)), argnums)(*args, **kwargs)
+        return grad(lambda *a, **k: _sum(call(f, a, k)), argnums)(*args, **kwargs)
 
     return named(derivative, f, "elementwise derivative", elementwise_grad, f, argnums)
 
