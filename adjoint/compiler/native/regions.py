@@ -7,7 +7,7 @@ the other is written (large arrays); a body that only writes into its state's ow
 from ...core.types import Array, Stack, Tuple
 from ...traces.graph import Const
 from .code import supported
-from .stacks import POLL, Filled, Pushed, get_step, look, put_step, room, started
+from .stacks import POLL, Filled, Pushed, get_step, look, numbers, put_step, room, started
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
 from .table import direct
 
@@ -154,7 +154,7 @@ def while_loop(emitter, line):
     cond_constants = [emitter.read(a) for a in line.args[n : n + c]]
     constants = [emitter.read(a) for a in line.args[n + c :]]
     cells = _cells(emitter, line, body, state)
-    pushed = Pushed(emitter, [v.type for v in body.outputs[n:]])
+    pushed = Pushed(emitter, [v.type for v in body.outputs[n:]], numbers(body.outputs[n:]))
     head, inside, end = code.block("while"), code.block("do"), code.block("done")
     code.jump(head)
     code.label(head)
@@ -175,7 +175,7 @@ def while_loop(emitter, line):
     restore(emitter, tops)
     code.jump(head)
     code.label(end)
-    emitter.kernel.note(f"while loop: state {_types(body, n)}{saved(pushed.types)}")
+    emitter.kernel.note(f"while loop: state {_types(body, n)}{saved([t for t, place in zip(pushed.types, pushed.places) if place])}")
     return [*(cell.get() for cell in cells), *pushed.results()]
 
 
@@ -221,7 +221,7 @@ def scan(emitter, line):
         emitter.scratch(t.dtype, t.shape, emitter.holder(line, n + k)) if type(t) is Array else None for k, t in enumerate(outs_type)
     ]
     stacks = [k for k, a in enumerate(arrays) if a is None]
-    filled = Filled(emitter, [more[k] for k in stacks], count) if stacks else None
+    filled = Filled(emitter, [more[k] for k in stacks], count, numbers(body.outputs[n + k] for k in stacks)) if stacks else None
     with code.loop(0, count, 1, down=reverse) as i:
         if stacked or length > POLL:
             _poll(emitter, i)
@@ -318,8 +318,10 @@ def stack_zeros(emitter, line):
     code = emitter.code
     if type(s.elem) is Stack:
         raise NotImplementedError("zeros of a stack of stacks have no native code")
-    filled = Filled(emitter, [s.elem], s.count)
     t = s.elem
+    filled = Filled(emitter, [t], s.count, [t.dtype.type(0) if t.shape == () and supported(t.dtype) else None])
+    if not filled.buffers:
+        return filled.results()[0]
     with code.loop(0, s.count) as i:
         zero = Reg(code.constant(0, t.dtype, 1), t.shape)
         if is_small(t):
@@ -336,7 +338,7 @@ def stack_add(emitter, line):
     if type(t) is not Array or not supported(t.dtype):
         raise NotImplementedError("sums of stacks of stacks have no native code")
     a, b = started(emitter, a), started(emitter, b)
-    filled = Filled(emitter, [t], a.count)
+    filled = Filled(emitter, [t], a.count, [None])
     with code.loop(0, a.count) as i:
         x, y = get_step(emitter, a, i), get_step(emitter, b, i)
         if is_small(t):

@@ -6,6 +6,8 @@ where an outer loop saves that, its step keeps where the range begins and how lo
 """
 
 from ...core.types import Array, Stack, StackValue
+from ...traces.graph import Const
+from .code import supported
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
 
 POLL = 1 << 14  # steps of a loop of unknown length between two looks whether the user wants to stop
@@ -58,10 +60,10 @@ class _Buffer:
         code.do(f"store i64 {top}, ptr {code.at('%ws', self.slot + 16)}")
 
 
-def _lay_out(emitter, types):
-    """(buffers, for each type (its buffer, its offset in the record))."""
+def _lay_out(emitter, types, same):
+    """(buffers, for each type (its buffer, its offset in the record), or None where all steps have the same number)."""
     places: list = [None] * len(types)
-    together = [k for k, t in enumerate(types) if type(t) is Stack or is_small(t)]
+    together = [k for k, t in enumerate(types) if same[k] is None and (type(t) is Stack or is_small(t))]
     together.sort(key=lambda k: -_alignment(types[k]))  # so that each is aligned
     buffers = []
     if together:
@@ -75,7 +77,7 @@ def _lay_out(emitter, types):
         for k in together:
             places[k] = (buffers[0], offsets[k])
     for k, t in enumerate(types):
-        if places[k] is None:
+        if places[k] is None and same[k] is None:
             buffers.append(_Buffer(emitter, room(t)))
             places[k] = (buffers[-1], 0)
     return buffers, places
@@ -100,6 +102,8 @@ def put_step(emitter, ptr, t, x):
 
 def started(emitter, x):
     """The same stack, with the address of its first step: of use as long as nobody pushes into its buffer."""
+    if x.same is not None:
+        return x
     code = emitter.code
     base = code.emit(f"load ptr, ptr {code.at('%ws', x.slot)}")
     start = code.at(code.at(base, code.times(x.first, x.size)), x.offset)
@@ -109,6 +113,8 @@ def started(emitter, x):
 def get_step(emitter, stack, i):
     """The value of step i, an i64 value, of a stack that is started."""
     code, t = emitter.code, stack.elem
+    if stack.same is not None:
+        return Reg(code.constant(stack.same, t.dtype, 1), ())
     ptr = code.at(stack.start, code.times(i, stack.size))
     if type(t) is Stack:
         first, count = code.emit(f"load i64, ptr {ptr}"), code.emit(f"load i64, ptr {code.at(ptr, 8)}")
@@ -124,15 +130,22 @@ def constant_stack(emitter, x):
     return StackRef(emitter.kernel.workspace.slot(), x.elem, "0", "0", 0, room(x.elem))
 
 
+def numbers(outputs):
+    """Of what a body gives each step, the numbers that are known: those need no memory."""
+    types = ((v, v.type) for v in outputs)
+    return [v.value if type(v) is Const and type(t) is Array and t.shape == () and supported(t.dtype) else None for v, t in types]
+
+
 class Filled:
     """The stacks that a loop fills, one value each a step: of a known count, in any order, unless `Pushed`."""
 
-    def __init__(self, emitter, types, count):
+    def __init__(self, emitter, types, count, same):
         self.emitter = emitter
         self.types = types
+        self.same = same
         self.count = count
         code = emitter.code
-        self.buffers, self.places = _lay_out(emitter, types)
+        self.buffers, self.places = _lay_out(emitter, types, same)
         self.starts = {}
         for b in self.buffers:
             b.reserve(emitter, count)
@@ -143,20 +156,28 @@ class Filled:
         """Where the values of step i are to be."""
         code = self.emitter.code
         records = {b: code.at(start, code.times(i, b.size)) for b, start in self.starts.items()}
-        return [code.at(records[b], offset) for b, offset in self.places]
+        return [place and code.at(records[place[0]], place[1]) for place in self.places]
 
     def put(self, emitter, places, values):
-        for (b, offset), t, ptr, x in zip(self.places, self.types, places, values):
+        for place, t, ptr, x in zip(self.places, self.types, places, values):
+            if place is None:
+                continue
             put_step(emitter, ptr, t, x)
             if type(t) is Stack:
-                emitter.kernel.inner[b.slot, offset] = x
+                emitter.kernel.inner[place[0].slot, place[1]] = x
 
     def results(self):
         return self.refs(self.count)
 
     def refs(self, count):
-        rows = zip(self.types, self.places)
-        return [StackRef(b.slot, t, b.first, str(count), offset, b.size) for t, (b, offset) in rows]
+        out = []
+        for t, place, same in zip(self.types, self.places, self.same):
+            if place is None:
+                out.append(StackRef(None, t, "0", str(count), 0, 0, same=same))
+            else:
+                b, offset = place
+                out.append(StackRef(b.slot, t, b.first, str(count), offset, b.size))
+        return out
 
 
 class Pushed(Filled):
@@ -165,11 +186,12 @@ class Pushed(Filled):
     A step asks one thing, whether it is step number `limit`: there the buffers end, or the user may want to stop.
     """
 
-    def __init__(self, emitter, types):
+    def __init__(self, emitter, types, same):
         self.emitter = emitter
         self.types = types
+        self.same = same
         code = emitter.code
-        self.buffers, self.places = _lay_out(emitter, types)
+        self.buffers, self.places = _lay_out(emitter, types, same)
         self.steps, self.limit = code.alloca("i64"), code.alloca("i64")
         code.do(f"store i64 0, ptr {self.steps}")
         self.own = {b: code.alloca("ptr") for b in self.buffers}
@@ -201,7 +223,7 @@ class Pushed(Filled):
 
     def targets(self, places):
         return [
-            Mem(p, t.dtype, t.shape) if type(t) is Array and not is_small(t) else None
+            Mem(p, t.dtype, t.shape) if p is not None and type(t) is Array and not is_small(t) else None
             for p, t in zip(places, self.types)
         ]
 

@@ -73,11 +73,12 @@ class StackRef:
 
     slot: offset in the workspace of (address, capacity in bytes, top in records). first, count: i64 values. offset, size: where
     in a record of how many bytes the value is. start: the address of the first step's value, where that has been computed.
+    same: the number that all steps have, where that is known: then there is no buffer, and the stack only counts.
     """
 
-    __slots__ = ("count", "elem", "first", "offset", "size", "slot", "start")
+    __slots__ = ("count", "elem", "first", "offset", "same", "size", "slot", "start")
 
-    def __init__(self, slot, elem, first, count, offset, size, start=None):
+    def __init__(self, slot, elem, first, count, offset, size, start=None, same=None):
         self.slot = slot
         self.elem = elem
         self.first = first
@@ -85,10 +86,11 @@ class StackRef:
         self.offset = offset
         self.size = size
         self.start = start
+        self.same = same
 
     def at(self, elem, first, count):
         """Other steps in the same place."""
-        return StackRef(self.slot, elem, first, count, self.offset, self.size)
+        return StackRef(self.slot, elem, first, count, self.offset, self.size, same=self.same)
 
 
 def contiguous_strides(dtype, shape):

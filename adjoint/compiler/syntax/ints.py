@@ -40,7 +40,7 @@ def check(graph, start, trips, counters=()):
             intervals[id(v)] = None
             continue
         (lo, hi), fixed = step
-        low, high = min(first, *fixed), max(first, *fixed)
+        low, high = min([first, *fixed]), max([first, *fixed])
         intervals[id(v)] = (low + min(lo, 0) * trips, high + max(hi, 0) * trips)
     for v, interval in zip(graph.inputs[len(start) :], counters, strict=False):
         intervals[id(v)] = interval
