@@ -67,13 +67,13 @@ def _scan(b, line):
     """The scan with its products of vectors and constant matrices as sums; the scan itself where there are none."""
     body, first = line.params["body"], line.params["n"] + line.params["m"]
     constants = {v: v for v in body.inputs[first:]}  # a matrix, or its transpose -> the matrix
-    rows: dict = {}  # a matrix -> the input that has its long vectors as rows
+    rows: dict = {}  # a matrix -> the input that has its long vectors one behind the other
     for row in body.lines:
         if row.op is TRANSPOSE and row.args[0] in constants and row.out.type.ndim == 2:
             constants[row.out] = constants[row.args[0]]
         a = _matrix(row, constants)
         if a is not None and a not in rows:
-            rows[a] = Var(Array((min(a.type.shape), max(a.type.shape)), a.type.dtype))
+            rows[a] = Var(Array((a.type.size,), a.type.dtype))
     if not rows:
         return line
     inner = Builder()
@@ -84,7 +84,7 @@ def _scan(b, line):
         if a is None:
             inner.append(row)
         else:
-            inner.env[row.out] = _with_rows(inner, row, rows[a])
+            inner.env[row.out] = _with_rows(inner, row, rows[a], min(a.type.shape))
     outside = dict(zip(body.inputs[first:], line.args[first:], strict=True))
     given = [*line.args, *(_rows_of(b, outside[a]) for a in rows)]
     outs = [inner.read(v) for v in body.outputs]
@@ -106,18 +106,18 @@ def _matrix(line, constants):
 
 
 def _rows_of(b, a):
-    """The long vectors of a matrix as rows, which are neighbours in memory."""
+    """The long vectors of a matrix, each in one piece, one behind the other: that is how it is, or how it is copied."""
     m, n = a.type.shape
-    indices = [(i,) if m < n else (slice(None), i) for i in range(min(m, n))]
-    return b.emit(STACK, [b.emit(GETITEM, [a], {"index": i}) for i in indices], {"axis": -2})
+    a = a if m < n else b.emit(TRANSPOSE, [a], {"axes": (-1, -2)})
+    return b.emit(RESHAPE, [a], {"shape": (m * n,)})
 
 
-def _with_rows(b, line, rows):
-    """A product of a vector and a matrix, by the matrix' long vectors."""
+def _with_rows(b, line, rows, k):
+    """A product of a vector and a matrix, by the matrix' k long vectors."""
     x, y = line.args
     v = y if x.type.ndim == 2 else x
-    k = rows.type.shape[0]
-    vectors = [b.emit(GETITEM, [rows], {"index": (i,)}) for i in range(k)]
+    n = rows.type.size // k
+    vectors = [b.emit(GETITEM, [rows], {"index": (slice(i * n, (i + 1) * n),)}) for i in range(k)]
     if v.type.shape == (k,):
         total = None
         for i, x in enumerate(vectors):
