@@ -464,6 +464,15 @@ def test_what_repeats_is_read_once():
     assert names(only(new, "scan").params["body"]) == [] or "scan" not in names(new)
 
 
+def test_a_number_that_every_step_keeps_is_known_without_the_loop():
+    def f(x, y):
+        step = lambda c, _: (c * y, (c, np.broadcast_to(2.5, 3), np.broadcast_to(np.arange(3.0), (2, 3)), np.zeros(3)))
+        return ad.scan(step, x, length=4)
+
+    new = dce(checked(loops, capture(f, X, Y), [X, Y]))
+    assert len(only(new, "scan").out.type.elems) == 2 and "broadcast_to" not in names(only(new, "scan").params["body"])
+
+
 def test_lines_that_never_change_leave_the_loop():
     m = np.arange(9.0).reshape(3, 3)
 

@@ -239,8 +239,10 @@ def _scan(b, line):
             body.repeat(v, one)
     for i in range(n + m, len(graph.inputs)):
         body.constant(graph.inputs[i], args[i])
+    repeated = {row.out: row.args[0] for row in graph.lines if row.op is BROADCAST and type(row.args[0]) is Const}
     for i in range(n, len(graph.outputs)):
-        value = _known_stack(b, body, graph.outputs[i], line.out.type.elems[i], xs, args)
+        out = graph.outputs[i]
+        value = _known_stack(b, body, repeated.get(out, out), line.out.type.elems[i], xs, args)
         if value is not None:
             known[i] = value
     outputs, places = _outputs(body, state, [i for i in range(n, len(graph.outputs)) if i not in known])
