@@ -131,6 +131,31 @@ def test_one_loop_is_left(f):
 def test_sums_over_a_short_axis_share_the_loop_of_all_pairs():
     body = next(line.params["body"] for line in ad.jit(pairs_stepping).graph(X, W).lines if line.op.name == "scan")
     assert not any(line.out.type.shape == (7, 7, 3) for line in body.lines), body
+    assert [v.type.shape for v in body.outputs] == [(7,)] * 6
+
+
+@pytest.mark.parametrize("n", [3, 7, 20, 100])
+def test_state_of_records_is_carried_by_columns(n):
+    """Of constants, of what is swapped from step to step, and beside results that keep the whole."""
+
+    def f(x, w):
+        def step(s, _):
+            a, b, c = s
+            d = a[None, :, :] * b[:, None, :]
+            r = np.sum(np.cos(d) * w[: len(a), None, None], axis=2)
+            new = np.sum(np.sin(d) * r[:, :, None], axis=0) / len(a)
+            return (b, a + 0.1 * new, c[:, ::-1] + new), (a, new, b[:, 1])
+
+        start = x[:n, :3], np.linspace(0, 1, 3 * n).reshape(n, 3), np.zeros((n, 3))
+        return ad.scan(step, start, length=9)
+
+    with np.errstate(all="ignore"):
+        want = f(X, W)
+        for y, v in zip(ad.tree.flatten(ad.jit(f)(X, W))[0], ad.tree.flatten(want)[0], strict=True):
+            np.testing.assert_allclose(y, v, rtol=1e-11, atol=1e-12)
+    g = lambda x, w: sum(np.sum(np.sin(y)) for y in ad.tree.flatten(f(x, w))[0])
+    for y, v in zip(ad.jit(ad.grad(g, argnums=(0, 1)))(X, W), ad.grad(g, argnums=(0, 1))(X, W), strict=True):
+        np.testing.assert_allclose(y, v, rtol=1e-9, atol=1e-11)
 
 
 def test_special_numbers_in_records_of_pairs():

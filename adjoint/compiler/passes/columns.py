@@ -17,10 +17,11 @@ import numpy as np
 from ...core.op import OPS
 from ...core.types import Array
 from ...primitives.index import AT, _expand
-from ...traces.graph import Const, Graph, Var
+from ...traces.graph import Const, Graph, Line, Var
 from .cse import cse
 from .dce import dce
-from .rewrite import bodies, broadcasts, pure, rebuild
+from .inline import item_of
+from .rewrite import ITEM, PACK, SCAN, Builder, bodies, broadcasts, pure, rebuild
 from .simplify import simplify
 
 _op = OPS.__getitem__
@@ -40,7 +41,7 @@ def columns(graph: Graph) -> Graph:
     _choose(graph, chosen, whole, set())
     if not chosen:
         return graph
-    return cse(dce(simplify(rebuild(graph, lambda b: _Columns(b, chosen, whole).step))))
+    return rebuild(cse(dce(simplify(rebuild(graph, lambda b: _Columns(b, chosen, whole).step)))), _carrying)
 
 
 # Which arrays
@@ -182,6 +183,13 @@ def _choose(graph, chosen, whole, seen):
 # The columns
 
 
+def _read(b, v):
+    """The columns of an array, read from it."""
+    if type(v) is Const:
+        return [Const(np.ascontiguousarray(v.value[..., j])) for j in range(v.type.shape[-1])]
+    return [b.emit(GETITEM, [v], {"index": (..., j)}) for j in range(v.type.shape[-1])]
+
+
 class _Columns:
     """One graph being rebuilt: the columns of what is known by them."""
 
@@ -212,11 +220,11 @@ class _Columns:
 
     def take(self, v):
         """The columns of an array."""
-        k = v.type.shape[-1]
-        if type(v) is Const:
-            return [Const(np.ascontiguousarray(v.value[..., j])) for j in range(k)]
-        if v not in self.known:
-            self.known[v] = [self.b.emit(GETITEM, [v], {"index": (..., j)}) for j in range(k)]
+        if type(v) is Const or v not in self.known:
+            row = _read(self.b, v)
+            if type(v) is Const:
+                return row
+            self.known[v] = row
         return self.known[v]
 
     def entry(self, a, j):
@@ -279,3 +287,76 @@ class _Columns:
         if -1 in params["axes"] or _records(t):
             return row
         return [b.emit(STACK, row, {"axis": -1})]
+
+
+# The state of scans
+
+
+def _carrying(b):
+    """Scans whose state is read and put together by columns carry the columns."""
+
+    def step(line):
+        if line.op is ITEM:
+            return item_of(b, line) or b.append(line)
+        places = _by_columns(line) if line.op is SCAN else ()
+        return _carry(b, line, places) if places else b.append(line)
+
+    return step
+
+
+def _by_columns(line):
+    """Which arrays of the state are only read by columns, and put together of such at each step."""
+    body, n = line.params["body"], line.params["n"]
+    made = {row.out: row for row in body.lines}
+    others = {a for row in body.lines for a in row.args if not _column(row, a)}
+    out = []
+    for i, (v, new) in enumerate(zip(body.inputs[:n], body.outputs[:n])):
+        stack = made.get(new)
+        if _records(v.type) and v.type.shape[-1] <= NARROW and v not in others and stack is not None and stack.op is STACK:
+            out += [i] * (stack.params["axis"] == -1)
+    return out
+
+
+def _column(line, a):
+    """The number of the column of a that a line reads, as a tuple; None if it does something else."""
+    if line.op is not GETITEM or len(line.args) > 1 or not _records(a.type):
+        return None
+    j = _span(line.params["index"], a.type.shape)
+    return (j,) if type(j) is int else None
+
+
+def _carry(b, line, places):
+    p, args = line.params, line.args
+    g, n = p["body"], p["n"]
+    made = {row.out: row for row in g.lines}
+    inner = Builder()
+    inputs, given, outs, where = [], [], [], []
+    row_of: dict = {}  # an array of the state -> its columns
+    for i, (v, a) in enumerate(zip(g.inputs[:n], args[:n], strict=True)):
+        where.append(len(inputs))
+        if i not in places:
+            inputs.append(v)
+            given.append(a)
+            continue
+        k = v.type.shape[-1]
+        row_of[v] = [Var(Array(v.type.shape[:-1], v.type.dtype)) for _ in range(k)]
+        inputs += row_of[v]
+        given += _read(b, a)
+    where.append(len(inputs))
+    for row in g.lines:
+        if row.args and row.args[0] in row_of:
+            inner.env[row.out] = row_of[row.args[0]][_column(row, row.args[0])[0]]
+        else:
+            inner.append(Line(row.out, row.op, [inner.read(x) for x in row.args], row.params, row.where))
+    for i, v in enumerate(g.outputs):
+        if i in places:
+            outs += [inner.read(x) for x in made[v].args]
+        else:
+            outs.append(inner.emit(STACK, row_of[v], {"axis": -1}) if v in row_of else inner.read(v))
+    body = Graph(inputs + g.inputs[n:], inner.lines, outs, g.structure, (), g.name).prune()
+    t = b.emit(SCAN, given + args[n:], {**p, "body": body, "n": where[n]})
+    results = []
+    for i in range(n):
+        row = [b.emit(ITEM, [t], {"index": j}) for j in range(where[i], where[i + 1])]
+        results.append(b.emit(STACK, row, {"axis": -1}) if i in places else row[0])
+    return b.emit(PACK, results + [b.emit(ITEM, [t], {"index": where[n] + j}) for j in range(len(g.outputs) - n)])
