@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 
 from ...core.config import config
+from ...core.op import OPS
 from ...traces.graph import Graph
 from .apart import apart
 from .branches import branches
@@ -23,7 +24,7 @@ from .fold import fold
 from .inline import inline
 from .lanes import lanes
 from .loops import loops
-from .rewrite import bodies
+from .rewrite import COND, SCAN, WHILE, bodies
 from .shifts import shifts
 from .simplify import simplify
 from .small import small_products
@@ -62,6 +63,17 @@ PASSES = (
     ("lanes", lanes, 2),
 )
 
+# Of passes that leave every other graph as it is: ops, of which there must be one. To walk a graph for nothing takes a microsecond a line
+NEEDS = {
+    loops: {SCAN, WHILE, COND},
+    apart: {SCAN},
+    steps: {SCAN},
+    branches: {COND},
+    shifts: {OPS["max"]},
+    chains: {OPS["matmul"]},
+    small_products: {OPS["matmul"]},
+}
+
 
 class Record(NamedTuple):
     """What one pass did."""
@@ -79,11 +91,15 @@ def run(graph: Graph, level: int = 2) -> Graph:
     records = []
     sizes: dict = {}
     done: dict = {}  # pass -> the graph that it has left
+    ops: dict = {}
+    seen: dict = {}  # lines that `simplify` has left as they stand
     for name, apply, least in PASSES:
         if level < least or done.get(apply) is graph:
             continue
+        if apply in NEEDS and NEEDS[apply].isdisjoint(_ops(graph, ops)):
+            continue
         start = time.perf_counter()
-        after = apply(graph)
+        after = simplify(graph, seen) if apply is simplify else apply(graph)
         seconds = time.perf_counter() - start
         records.append(Record(name, graph, after, _size(graph, sizes), _size(after, sizes), seconds))
         graph = done[apply] = after
@@ -98,6 +114,18 @@ def run(graph: Graph, level: int = 2) -> Graph:
         graph = Graph(graph.inputs, graph.lines, graph.outputs, graph.structure, graph.hidden, graph.name)
     graph.cache["passes"] = tuple(records)
     return graph
+
+
+def _ops(graph, known):
+    """The ops of a graph, those of bodies included. known: of graphs, by id."""
+    if id(graph) not in known:
+        found: set = set()
+        known[id(graph)] = graph, found  # met again if it calls itself
+        found |= {line.op for line in graph.lines}
+        for line in graph.lines:
+            for _, g in bodies(line):
+                found |= _ops(g, known)
+    return known[id(graph)][1]
 
 
 def _size(graph, sizes):

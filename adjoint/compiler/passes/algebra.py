@@ -270,8 +270,10 @@ def never_special(b, v, depth=8):
 
 
 _SPECIAL_MOST = 24  # values that are looked at: of loops that are laid out all are made of all, and each product asks
-_SPECIAL_IF_ANY = {"multiply", "add", "subtract"}  # inf * 0 and inf - inf are NaN
-_SPECIAL_IF_FIRST = {"negative", "absolute", "square", "sqrt", "divide", "sin", "cos", "log", "strong_mul"}
+_SPECIAL_IF_ANY = {OPS[name] for name in ("multiply", "add", "subtract")}  # inf * 0 and inf - inf are NaN
+_SPECIAL_IF_FIRST = {
+    OPS[name] for name in ("negative", "absolute", "square", "sqrt", "divide", "sin", "cos", "log", "strong_mul")
+}
 _SPECIAL_ONLY_IF = {"negative", "absolute", "sin", "cos", "tanh", "arctan"}
 
 
@@ -288,22 +290,22 @@ def special_where(b, v, p, depth=8):
     shape, dtype = p.type.shape, p.type.dtype
     row = [v] if v.type.shape == shape and v.type.dtype == dtype else []
     seen = set(row)
+    defs = b.defs
     while row and depth >= 0 and len(seen) <= _SPECIAL_MOST:
         if p in row:
             return True
         depth -= 1
         below: list = []
         for x in row:
-            line = b.defs.get(x)
-            if line is None or OPS.get(line.op.name) is not line.op:
-                continue
-            if line.op.name in _SPECIAL_IF_ANY:
+            line = defs.get(x)
+            if line is not None and line.op in _SPECIAL_IF_ANY:
                 below += line.args
-            elif line.op.name in _SPECIAL_IF_FIRST:
+            elif line is not None and line.op in _SPECIAL_IF_FIRST:
                 below.append(line.args[0])
         row = []
         for x in below:
-            if x not in seen and type(x) is Var and x.type.shape == shape and x.type.dtype == dtype:
+            t = x.type
+            if x not in seen and t.shape == shape and (t.dtype is dtype or t.dtype == dtype) and type(x) is Var:
                 seen.add(x)
                 row.append(x)
     return False

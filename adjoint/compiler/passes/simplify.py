@@ -20,9 +20,45 @@ for _table in (algebra.RULES, rearrange.RULES, thresholds.RULES):
 _BROADCAST, _RESHAPE = OPS["broadcast_to"], OPS["reshape"]
 
 
-def simplify(graph: Graph) -> Graph:
-    """The graph with all rules applied."""
-    return rebuild(graph, _start)
+REACH = 4  # how many lines up a rule is expected to look
+
+
+def simplify(graph: Graph, seen: dict | None = None) -> Graph:
+    """The graph with all rules applied.
+
+    seen: lines that were left as they stand before, of this graph or what it was made of; the dict is filled for the next time.
+    """
+    seen = {} if seen is None else seen
+    return rebuild(graph, lambda b: _again(b, _start(b), seen))
+
+
+def _again(b, rules, seen):
+    """The step that does not ask all rules once more of a line that they have left as it stands.
+
+    Unless one of the lines just above it is new, or a value that it reads was read by others too, and is not any more.
+    """
+    near: dict = {}  # variable -> how many lines above the next new one is, where that is less than REACH
+
+    def step(line):
+        d = min([near.get(a, REACH) for a in line.args], default=REACH)
+        alone = [b.once(a) for a in line.args]
+        known = seen.get(id(line))
+        if known is not None and d >= REACH and known[1] == alone:
+            return b.append(line)
+        before = len(b.lines)
+        out = rules(line)
+        if len(b.lines) == before + 1 and b.lines[-1] is line:
+            if known is None:
+                d = -1
+            seen[id(line)] = line, alone
+            if d + 1 < REACH:
+                near[out] = d + 1
+        else:
+            near.update((made.out, 0) for made in b.lines[before:])
+            near[out] = 0
+        return out
+
+    return step
 
 
 def _start(b):
