@@ -169,7 +169,20 @@ _DECLARED = re.compile(
 )
 
 
-_LOOPS = re.compile(r"^(?:head|while)\d+:", re.MULTILINE)  # what a Code calls the blocks that loops begin with
+_BLOCKS = re.compile(r"^(?:(?P<define>define)\b|(?P<here>[\w.]+):)|\blabel %(?P<there>[\w.]+)", re.MULTILINE)
+
+
+def _loops(text):
+    """Whether a jump in the text goes back."""
+    seen: set = set()
+    for m in _BLOCKS.finditer(text):
+        if m["define"]:
+            seen.clear()
+        elif m["here"]:
+            seen.add(m["here"])
+        elif m["there"] in seen:
+            return True
+    return False
 
 
 def _names(pattern, text):
@@ -238,7 +251,7 @@ def _module(ir_text, effort):
     whole.add_global_dead_code_eliminate_pass()  # what was inlined everywhere
     whole.add_post_order_function_attributes_pass()  # which calls may be moved out of a loop
     whole.run(module, passes)
-    if _LOOPS.search(ir_text):
+    if _loops(ir_text):
         simplify = passes.getFunctionPassManager()
     else:  # most of the order is for loops, and the graph's own passes have simplified the rest: a quarter of LLVM's time for an LU
         simplify = llvm.create_new_function_pass_manager()

@@ -370,9 +370,10 @@ class Plan:
                 v = root[id(v)]
             return v
 
+        reads = [self.reads(step) for step in self.steps]
         last: dict = {}  # root -> the last step that reads it
         for i, step in enumerate(self.steps):
-            for a in self.reads(step):
+            for a in reads[i]:
                 last[id(of(a))] = i
             if type(step) is not Group and self.is_view(step):
                 root[id(step.out)] = step.args[0]
@@ -409,7 +410,7 @@ class Plan:
         self.base = base
         ends: dict = {}
         for i, step in enumerate(self.steps):
-            for a in self.reads(step):
+            for a in reads[i]:
                 ends[id(base(a))] = i
             for v in self.made(step):
                 ends[id(base(v))] = max(i, ends.get(id(base(v)), i))

@@ -15,6 +15,8 @@ SMALL_BYTES = 128
 
 def is_small(t):
     """Whether an array of this type is kept in registers."""
+    if not t.shape:  # most, and asked for some ten times a line
+        return supported(t.dtype)
     return supported(t.dtype) and t.size <= SMALL and t.size * t.dtype.itemsize <= SMALL_BYTES and t.size > 0
 
 

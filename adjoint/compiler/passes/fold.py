@@ -40,7 +40,7 @@ def fold(graph: Graph) -> Graph:
 def folded(line):
     """The value of a line as a constant, if it depends on constants alone and is no burden; else None."""
     op = line.op
-    if op.kind not in _FOLDABLE or not pure(op):
+    if (line.args and type(line.args[0]) is not Const) or op.kind not in _FOLDABLE or not pure(op):
         return None
     size = 0
     for a in line.args:
