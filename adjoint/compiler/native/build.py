@@ -23,6 +23,7 @@ FORMAT = 3  # part of the key of cached object code: raise it when the pipeline 
 # time. Generation at 3 gives the same code as at 2; at 1 it saves a tenth, and does not schedule for latency.
 USUAL = (1, 2)
 LARGE = 1000, (1, 1)  # lines of text from which on generation is at 1: the time of scheduling for latency grows faster than they
+STRAIGHT = 20  # text of which no more than one part in so many is in loops: the look at results that may be NaN is one
 # A library that is unloaded leaves 10 KB in its engine; a full engine dies with its last library.
 LIBRARIES_PER_ENGINE = 256
 
@@ -169,20 +170,24 @@ _DECLARED = re.compile(
 )
 
 
-_BLOCKS = re.compile(r"^(?:(?P<define>define)\b|(?P<here>[\w.]+):)|\blabel %(?P<there>[\w.]+)", re.MULTILINE)
+_BLOCKS = re.compile(r"^(?:  br (?P<jump>.*)|(?P<define>define)\b|(?P<here>[\w.]+):)", re.MULTILINE)
 
 
-def _loops(text):
-    """Whether a jump in the text goes back."""
-    seen: set = set()
+def _straight(text):
+    """Whether next to nothing of a text is in loops, before a jump that goes back, or puts numbers into vectors, which LLVM tidies up."""
+    if text.count("= insertelement") * STRAIGHT > text.count("\n"):
+        return False
+    seen: dict = {}
+    inside = 0
     for m in _BLOCKS.finditer(text):
         if m["define"]:
             seen.clear()
         elif m["here"]:
-            seen.add(m["here"])
-        elif m["there"] in seen:
-            return True
-    return False
+            seen[m["here"]] = m.start()
+        else:
+            for there in re.findall(r"label %([\w.]+)", m["jump"]):
+                inside += m.end() - seen.get(there, m.end())
+    return inside * STRAIGHT < len(text)
 
 
 def _names(pattern, text):
@@ -251,13 +256,12 @@ def _module(ir_text, effort):
     whole.add_global_dead_code_eliminate_pass()  # what was inlined everywhere
     whole.add_post_order_function_attributes_pass()  # which calls may be moved out of a loop
     whole.run(module, passes)
-    if _loops(ir_text):
+    if not _straight(ir_text):
         simplify = passes.getFunctionPassManager()
-    else:  # most of the order is for loops, and the graph's own passes have simplified the rest: a quarter of LLVM's time for an LU
+    else:  # most of the order is for loops, and the graph's own passes have simplified the rest: a third of LLVM's time for an LU
         simplify = llvm.create_new_function_pass_manager()
         simplify.add_sroa_pass()
         simplify.add_simplify_cfg_pass()
-        simplify.add_instruction_combine_pass()
     for function in module.functions:
         if not function.is_declaration:
             simplify.run(function, passes)
