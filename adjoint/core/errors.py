@@ -89,6 +89,11 @@ class MissingRuleError(AdjointError, NotImplementedError):
     """There is no derivative rule for this, or an argument is not supported."""
 
 
+def refused(what):
+    """The error for an argument or an option without a derivative."""
+    return MissingRuleError(f"{what}{where()}; use what has a derivative, or give the whole a rule, ad.custom_rule")
+
+
 class CheckError(AdjointError, AssertionError):
     """A derivative disagrees with finite differences."""
 
@@ -110,7 +115,7 @@ def _users(name):
 
 
 def in_scipy():
-    """The function of SciPy that the user's line is in now, as `optimize.brentq`; '' where it is in none."""
+    """What of SciPy the user's line is in now, as `optimize.brentq` or `spatial.transform.Rotation.apply`; '' if nothing."""
     frame = sys._getframe(1)
     found = None
     while frame is not None:
@@ -121,7 +126,14 @@ def in_scipy():
         elif not name.startswith(_NOT_USERS) and _OTHERS[0] not in name:
             break
         frame = frame.f_back
-    return f"{found.f_globals['__name__'].split('.')[1]}.{found.f_code.co_name}" if found else ""
+    if found is None:
+        return ""
+    module = found.f_globals["__name__"].split(".")[1:]
+    public = module[: next((i for i, part in enumerate(module) if part.startswith("_")), len(module))] or module[:1]
+    name = getattr(found.f_code, "co_qualname", found.f_code.co_name).split(".<locals>")[0]
+    for made in (".__init__", ".__new__", ".__call__"):
+        name = name.removesuffix(made)
+    return ".".join((*public, name))
 
 
 def as_it_stands(what):

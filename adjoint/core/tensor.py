@@ -229,7 +229,7 @@ class Tensor:
                 f"np.{ufunc.__name__}.{method} of a tensor has no derivative rule{where()}; use the function it stands for "
                 "(np.sum for np.add.reduce, np.cumsum for np.add.accumulate)"
             )
-        return f(*inputs, **kwargs)
+        return deliver(f, inputs, kwargs) if kwargs else f(*inputs)
 
     def __array_function__(self, func, types, args, kwargs):
         f = FUNCTIONS.get(func)
@@ -238,7 +238,7 @@ class Tensor:
             f = FUNCTIONS.get(func)
             if f is None:
                 return _refuse(func, args, kwargs)
-        return f(*args, **kwargs)
+        return deliver(f, args, kwargs) if "out" in kwargs else f(*args, **kwargs)
 
 
 class Flat(Tensor):
@@ -318,6 +318,15 @@ def release(x, why):
 _DETACHED = {".item()": "x.detach().item()", ".numpy()": "x.detach().numpy()", ".tolist()": "x.detach().tolist()"}
 
 
+def _of_scipy(path):
+    """The function or class that is at the beginning of a dotted name, or None."""
+    for i in range(len(path) - 1, 0, -1):
+        module = sys.modules.get(".".join(("scipy", *path[:i])))
+        if module is not None:
+            return getattr(module, path[i], None)
+    return None
+
+
 def _recorded(trace):
     """Whether a trace is the tape of `attach_grad`, on which a program may look at values between two steps."""
     return getattr(trace, "imperative", False)
@@ -326,10 +335,12 @@ def _recorded(trace):
 def _way_out():
     name = in_scipy()
     if name:
-        module, _, f = name.partition(".")
-        theirs = getattr(sys.modules.get(f"scipy.{module}"), f, None)
+        theirs = _of_scipy(name.split("."))
         if theirs is None:
-            return "SciPy asks for plain numbers here; the functions of adjoint.scipy take tensors"
+            return (
+                "SciPy asks for plain numbers here: use a function of adjoint.scipy, which takes tensors, or give this one a rule, "
+                "ad.custom_rule"
+            )
         if SCIPY[0](theirs) is not None:
             return f"scipy.{name} asks for plain numbers: call adjoint.scipy.{name}, which takes tensors"
         return (
@@ -478,11 +489,13 @@ def _ufunc_call(ufunc, inputs, kwargs):
     """The rare ufunc calls: with keywords, or of a ufunc without a rule."""
     out = kwargs.pop("out", None)
     if out is not None and len(out) == 1 and is_tensor(out[0]):
-        chosen = kwargs.pop("where", True)
-        result = _ufunc_call(ufunc, inputs, kwargs) if kwargs else UFUNCS[ufunc](*inputs)
+        chosen, casting = kwargs.pop("where", True), kwargs.pop("casting", "same_kind")
+        result = _ufunc_call(ufunc, inputs, kwargs)
         if chosen is not True:  # what is not chosen stays as it is
             result = FUNCTIONS[np.where](chosen, result, out[0])
-        return WRITE[1](out[0], untracked(result))
+        if typeof(result).shape != out[0].shape:
+            result = FUNCTIONS[np.broadcast_to](result, out[0].shape)
+        return put_into(out[0], result, casting)
     if out is not None and any(o is not None for o in out):
         if not any(map(is_tracked, inputs)):  # into an array: the values
             return ufunc(*(x.value if is_tensor(x) else x for x in inputs), out=out, **kwargs)
@@ -495,27 +508,59 @@ def _ufunc_call(ufunc, inputs, kwargs):
             f"np.{ufunc.__name__}(..., where=) of a tensor needs an out= that is a tensor too{where()}; use np.where"
         )
     dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
+    for harmless in ("casting", "order", "subok"):
+        kwargs.pop(harmless, None)
     if ufunc not in UFUNCS:
         complete()
         for fill in LAZY:
             fill()
     f = UFUNCS.get(ufunc)
-    if f is None or kwargs:
-        return _refuse(ufunc, inputs, kwargs)
+    if f is None or (kwargs and not (ufunc is np.vecdot and list(kwargs) == ["axis"])):
+        return _refuse(ufunc, inputs, kwargs, f"{', '.join(kwargs)}= is not supported" if f is not None else None)
     if dtype is not None:
         inputs = [FUNCTIONS[np.astype](x, dtype) if is_tensor(x) else np.asarray(x, dtype) for x in inputs]
-    return f(*inputs)
+    return f(*inputs, **kwargs)
 
 
-def _refuse(func, args, kwargs):
+def deliver(f, args, kwargs):
+    """f(*args, **kwargs), written into out= where that is given: a tensor, or an array where no derivative would be lost."""
+    out = kwargs.get("out")
+    if type(out) is tuple:  # of a ufunc's method
+        out = out[0]
+    if out is None:
+        return f(*args, **kwargs)
+    y = f(*args, **{k: v for k, v in kwargs.items() if k != "out"})
+    if is_tensor(out):
+        return put_into(out, y)
+    if is_tracked(y):
+        raise MutationError(
+            f"{getattr(f, '__name__', 'a function')}(..., out=) would write a tensor that is being differentiated into a NumPy array "
+            f"and lose its derivative{where()}; use the result that is returned, or make out a tensor (ad.numpy.zeros)"
+        )
+    np.copyto(out, y.value if is_tensor(y) else y, casting="same_kind")
+    return out
+
+
+def put_into(out, y, casting="same_kind"):
+    """out[...] = y for a tensor that is given as out=; returns it."""
+    if typeof(y).shape != out.shape:
+        raise ValueError(f"out= of shape {out.shape} for a result of shape {typeof(y).shape}{where()}")
+    if not np.can_cast(typeof(y).dtype, out.dtype, casting):
+        raise TypeError(
+            f"cannot cast a result of {typeof(y).dtype} to out= of {out.dtype} with casting rule {casting!r}{where()}"
+        )
+    WRITE[0](out, ..., y)
+    return out
+
+
+def _refuse(func, args, kwargs, reason=None):
     """A NumPy function without a rule: right on untracked tensors, an error on tracked ones."""
     module = getattr(func, "__module__", None) or ("numpy" if hasattr(np, func.__name__) else "scipy.special")
     name = f"{'numpy' if module.startswith('numpy._') else module}.{func.__name__}"
     try:
         plain_args, plain_kwargs = _plain(args), _plain(kwargs)
     except (LeakError, ConcreteError):
-        reason = REFUSED.get(func, "it has no derivative rule here")
+        reason = reason or REFUSED.get(func, "it has no derivative rule here")
         raise MissingRuleError(
             f"{name} of a tensor that is being differentiated, captured or batched: {reason}{where()}; "
             "compose it from functions that have one (`adjoint ops` lists them), or give it one with ad.custom_rule"

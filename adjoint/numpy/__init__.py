@@ -31,7 +31,6 @@ asarray = asanyarray = standard.asarray
 finfo, iinfo = standard.finfo, standard.iinfo
 from_dlpack = standard.from_dlpack
 __array_namespace_info__ = standard.__array_namespace_info__
-round = FUNCTIONS[_np.round]  # NumPy's aliases of Python's names
 __array_api_version__ = standard.API_VERSION
 
 _CREATE = (
@@ -56,7 +55,7 @@ for _name in _CREATE:
 # Loaded at first need: modules of their own, and compositions, which fill the tables
 
 _MODULES = ("fft", "linalg", "special")
-_LATE = ("create", "interpolate", "polynomials", "selection", "statistics", "ufuncs")
+_LATE = ("create", "interpolate", "polynomials", "selection", "statistics", "ufuncs", "writes")
 
 
 def _load():

@@ -35,7 +35,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 @implements(np.logspace)
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     """num values from base**start to base**stop, evenly spaced on a log scale. As `numpy.logspace`."""
-    y = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    y = np.power(base, linspace(start, stop, num, endpoint))
+    if axis:
+        y = np.moveaxis(y, 0, axis)
     return y if dtype is None else np.astype(y, np.dtype(dtype))
 
 
@@ -44,5 +46,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """num values from start to stop in geometric progression. As `numpy.geomspace`."""
     if is_plain(start, stop):
         return untracked(np.geomspace(start, stop, num, endpoint, dtype, axis))
-    y = start * np.exp(linspace(np.log(start) * 0, np.log(stop / start), num, endpoint, axis=axis))
+    y = start * np.exp(linspace(np.log(start) * 0, np.log(stop / start), num, endpoint))
+    if axis:
+        y = np.moveaxis(y, 0, axis)
     return y if dtype is None else np.astype(y, np.dtype(dtype))

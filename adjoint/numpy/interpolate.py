@@ -7,7 +7,7 @@ import numpy as np
 from ..core.errors import MutationError, where
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
-from ..core.tensor import Composed, is_tensor, linked
+from ..core.tensor import Composed, is_tensor, linked, peek
 from ..core.types import typeof
 from ..primitives.kinds import as_array, axes_from_end, axis_from_end, implements
 from ..primitives.take import take
@@ -49,6 +49,13 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         else:
             slope = (take(fp, i + 1) - f0) / (take(xp, i + 1) - x0)
         y = slope * (x - x0) + f0
+        known, knots = peek(xp)
+        if (
+            not known or np.isinf(knots).any()
+        ):  # from the other end of the piece, and flat between two equal values, as NumPy
+            x1, f1 = take(xp, i + 1), take(fp, i + 1)
+            y = np.where(np.isnan(y), slope * (x - x1) + f1, y)
+            y = np.where(np.isnan(y) & np.equal(f0, f1) & ~np.isnan(x), f0, y)
     return np.where(np.less(x, xp[0]), left, np.where(np.greater(x, xp[-1]), right, y))
 
 

@@ -49,6 +49,8 @@ def piecewise(x, condlist, funclist, *args, **kw):
 def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     """func1d of each line of arr, as an array. As `numpy.apply_along_axis`."""
     arr = as_array(arr)
+    if is_plain(arr) and type(arr) is not np.ndarray:  # a matrix, a masked array
+        return np.apply_along_axis(func1d, axis, arr, *args, **kwargs)
     axis = axis_from_end(axis, len(shape_of(arr)))
     moved = np.moveaxis(arr, axis, -1)
     outer = shape_of(moved)[:-1]

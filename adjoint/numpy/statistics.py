@@ -10,6 +10,7 @@ from ..core.tensor import concrete, is_tensor, untracked
 from ..core.types import typeof
 from ..primitives.index import index_add
 from ..primitives.kinds import as_array, implements, no_out
+from ..primitives.reduce import as_dtype
 from ..primitives.sort import _METHODS, _as_places, _keep, check_quantile
 from ..primitives.sort import axes_from_end as _axes
 from ..primitives.take import take
@@ -59,7 +60,8 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     right = x if w is None else x * w
     if typeof(right).dtype.kind == "c":
         right = np.conjugate(right)
-    return np.squeeze((x @ right.T) * (1.0 / fact if w is not None else np.true_divide(1, max(fact, 0))))
+    y = np.squeeze((x @ right.T) * (1.0 / fact if w is not None else np.true_divide(1, max(fact, 0))))
+    return as_dtype(y, typeof(x).dtype)
 
 
 @implements(np.corrcoef)
@@ -84,6 +86,8 @@ def _counted_lines(a, axis):
     a = np.moveaxis(a, axes, range(-len(axes), 0))
     lead, line = shape_of(a)[: rank - len(axes)], shape_of(a)[rank - len(axes) :]
     lines = np.sort(np.reshape(a, (*lead, math.prod(line))), axis=-1)
+    if 0 in line:  # of nothing it is NaN
+        lines = np.full((*lead, 1), np.nan, np.result_type(typeof(lines).dtype, np.float16))
     n = np.sum(np.isfinite(lines) | np.isinf(lines), axis=-1)
     return lines, n, axes, rank
 
@@ -112,7 +116,7 @@ def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear
     a, q = as_array(a), as_array(q)
     if is_plain(a, q):
         return np.nanquantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-    check_quantile("nanquantile", q, method, weights)
+    check_quantile("nanquantile", a, q, method, weights)
     lines, n, axes, rank = _counted_lines(a, axis)
     dtype = typeof(lines).dtype
     k = len(shape_of(q))

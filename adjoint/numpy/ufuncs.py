@@ -3,6 +3,8 @@
 Loaded after everything that gives a ufunc its rule.
 """
 
+import math
+
 import numpy as np
 
 from ..core.errors import MutationError
@@ -68,7 +70,8 @@ def _reduce(ufunc):
         kept = [n for i, n in enumerate(shape) if i - len(shape) not in axes]
         if keepdims:
             full = [1 if i - len(shape) in axes else n for i, n in enumerate(shape)]
-        a = np.reshape(np.moveaxis(a, axes, range(len(axes))), (-1, *kept)) if axes else a[None]
+        n = math.prod(shape[i] for i in axes)
+        a = np.reshape(np.moveaxis(a, axes, range(len(axes))), (n, *kept)) if axes else a[None]
         if initial is not None:
             a = np.concatenate([np.broadcast_to(np.asarray(initial, typeof(a).dtype), (1, *kept)), a])
         if not shape_of(a)[0]:

@@ -258,9 +258,9 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     if dtype.kind != "f":
         return np.copy(x)
     info = np.finfo(dtype)
-    x = where(np.isnan(x), nan, x)
-    x = where(np.equal(x, np.inf), info.max if posinf is None else posinf, x)
-    return where(np.equal(x, -np.inf), info.min if neginf is None else neginf, x)
+    y = where(np.isnan(x), nan, x)  # each by what x was: nan=inf stays infinite
+    y = where(np.equal(x, np.inf), info.max if posinf is None else posinf, y)
+    return where(np.equal(x, -np.inf), info.min if neginf is None else neginf, y)
 
 
 def _set_real(z, v):

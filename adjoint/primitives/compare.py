@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.errors import ConcreteError, DTypeError
 from ..core.tensor import FUNCTIONS, UFUNC_METHODS, Tensor, concrete, is_tensor, untracked
-from .kinds import implements, nondiff
+from .kinds import implements, no_out, nondiff
 
 less = nondiff("less", operator.lt, np.less)
 less_equal = nondiff("less_equal", operator.le, np.less_equal)
@@ -37,7 +37,6 @@ ceil = nondiff("ceil", np.ceil)
 rint = nondiff("rint", np.rint)
 trunc = nondiff("trunc", np.trunc)
 floor_divide = nondiff("floor_divide", operator.floordiv, np.floor_divide)
-nextafter = nondiff("nextafter", np.nextafter)
 spacing = nondiff("spacing", np.spacing)
 gcd = nondiff("gcd", np.gcd, integers=True)
 lcm = nondiff("lcm", np.lcm, integers=True)
@@ -47,6 +46,7 @@ _round = nondiff("round", np.round, np.round)
 @implements(np.round, np.around)
 def round(a, decimals=0, out=None):
     """a rounded to the given number of decimals; the derivative is 0. As `numpy.round`."""
+    no_out("round", out)
     return _round.op(a, decimals=decimals)
 
 

@@ -378,11 +378,22 @@ _outer = bilinear(
 )
 
 
-@implements(np.outer, np.linalg.outer)
+@implements(np.outer)
 def outer(a, b, out=None):
     """The products of each entry of a with each of b; both are flattened. As `numpy.outer`."""
     no_out("outer", out)
     return bind(_outer, np.reshape(as_array(a), -1), np.reshape(as_array(b), -1))
+
+
+@implements(np.linalg.outer)
+def _linalg_outer(x1, x2, /):
+    """The products of each entry of one vector with each of another. As `numpy.linalg.outer`."""
+    x1, x2 = as_array(x1), as_array(x2)
+    if len(shape_of(x1)) != 1 or len(shape_of(x2)) != 1:
+        raise ValueError(
+            f"Input arrays must be one-dimensional, but they are x1.ndim={len(shape_of(x1))} and x2.ndim={len(shape_of(x2))}."
+        )
+    return bind(_outer, x1, x2)
 
 
 # Composed

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
-from ..core.tensor import UFUNC_METHODS, Tensor
+from ..core.tensor import UFUNC_METHODS, Tensor, is_tensor
 from ..core.types import Array, typeof
 from .kinds import as_array, axis_from_end, conj, general, implements, linear, no_out, strong_mul
 from .reduce import as_dtype, batches, before, cut, kept
@@ -173,8 +173,17 @@ def diff(a, n=1, axis=-1, prepend=_NONE, append=_NONE):
 @implements(np.ediff1d)
 def ediff1d(ary, to_end=None, to_begin=None):
     """The differences of consecutive entries. As `numpy.ediff1d`."""
-    d = diff(np.reshape(as_array(ary), -1))
-    ends = [np.reshape(as_array(e), -1) if e is not None else None for e in (to_begin, to_end)]
+    ary = as_array(ary)
+    dtype = typeof(ary).dtype
+    ends = []
+    for name, end in (("to_begin", to_begin), ("to_end", to_end)):
+        if end is not None:
+            end = np.reshape(end if is_tensor(end) else np.asanyarray(as_array(end)), -1)
+            if not np.can_cast(typeof(end).dtype, dtype, casting="same_kind"):
+                raise TypeError(f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule.")
+            end = as_dtype(end, dtype)
+        ends.append(end)
+    d = diff(np.reshape(ary, -1))
     parts = [p for p in (ends[0], d, ends[1]) if p is not None]
     return d if len(parts) == 1 else np.concatenate(parts)
 

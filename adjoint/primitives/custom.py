@@ -4,13 +4,14 @@ import numpy as np
 
 from ..core import tree
 from ..core.derived import derive
-from ..core.errors import EscapeError, RuleError, defined, where
+from ..core.errors import AdjointError, EscapeError, RuleError, defined, where
 from ..core.guard import frozen
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, untracked
 from ..core.tuples import Parts, items
 from ..core.types import Tuple, typeof
+from ..traces.graph import stand_in
 from ..traces.reverse import Tape, walk
 from .kinds import cast, zeros_like
 
@@ -34,13 +35,15 @@ def _constant(x):
     return untracked(x.value) if x.trace is None else bind(_stop, x)
 
 
-def custom_rule(f, jvp=None, vjp=None, batch=None):
+def custom_rule(f, jvp=None, vjp=None, batch=None, like=None):
     """f with a derivative rule of your own. One of jvp and vjp suffices if it is written with np or adjoint functions.
 
     jvp(ts, y, *args) -> tangent of y; ts has one tangent an argument, zeros where an argument is constant.
     vjp(g, y, *args) -> one cotangent an argument (a tuple; the cotangent itself for a single argument), in the shapes of
     the arguments; None for an argument without derivative. batch(*args): f of arguments with a leading batch axis each
     (default: f itself is mapped). f takes arrays, numbers or containers of them, and returns one or a tuple of them.
+    like(*args) -> arrays of the shapes and dtypes that f returns: under jit these must be known before f can run. Without
+    it f is called once on ones, which not every function bears: a solver may find no solution there.
     Raises RuleError where a rule returns the wrong shapes or number.
 
     >>> import numpy as np, adjoint as ad
@@ -62,6 +65,24 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
             structures[:] = [out_structure]
             outs = [_own_value(name, o, leaves) for o in outs]
             return outs[0] if len(outs) == 1 else tuple(outs)
+
+        def kind(*types):
+            ones = list(map(stand_in, types))
+            with np.errstate(all="ignore"):
+                if like is not None:
+                    outs, out_structure = tree.flatten(like(*tree.unflatten(structure, ones)))
+                    structures[:] = [out_structure]
+                    return typeof(outs[0] if len(outs) == 1 else tuple(outs))
+                try:
+                    return typeof(evaluate(*ones))
+                except AdjointError:
+                    raise
+                except Exception as error:
+                    raise RuleError(
+                        f"what {defined(f)}, a function with a custom rule, returns must be known before it runs, under jit{where()}; it "
+                        f"was called on ones to see it, and raised {type(error).__name__}: {error}; say what it returns: "
+                        "custom_rule(..., like=lambda x: x) for a result of the shape and dtype of x"
+                    ) from error
 
         def user_vjp(wants, g, y, *leaves):
             gy = tree.unflatten(structures[0], _dense(g, y)) if structures else g
@@ -98,6 +119,7 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
             vjp=user_vjp if vjp is not None else _transposed_jvp(user_jvp),
             batch=None if batch is None else mapped,
             register=False,
+            type=kind,
             saves=((True,) * (len(leaves) + 1), True),
         )
         y = bind(op, *leaves)
@@ -106,7 +128,7 @@ def custom_rule(f, jvp=None, vjp=None, batch=None):
         n = structures[0].leaves
         return tree.unflatten(structures[0], [y] if n == 1 else list(items(y)))
 
-    return derive(call, f, "custom rule", custom_rule, f, jvp, vjp, batch)
+    return derive(call, f, "custom rule", custom_rule, f, jvp, vjp, batch, like)
 
 
 def _own_value(name, y, args):

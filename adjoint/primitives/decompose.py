@@ -12,7 +12,7 @@ from ..core.errors import MissingRuleError
 from ..core.errors import where as at
 from ..core.op import bind
 from ..core.op import shape as shape_of
-from ..core.tensor import is_tensor, peek, untracked
+from ..core.tensor import concrete, is_tensor, peek, untracked
 from ..core.tuples import items, spread
 from ..core.types import Array, Tuple, typeof
 from .kinds import as_array, conj, general, implements, nondiff
@@ -153,9 +153,7 @@ _eigh = matrix_op(
     _eigh_value,
     _eigh_jvp,
     _eigh_vjp,
-    type=lambda a, UPLO: Tuple(
-        (w := Array(a.shape[:-1], real_dtype(inexact(a))), Array(a.shape, inexact(a)), w)
-    ),
+    type=lambda a, UPLO: Tuple((w := Array(a.shape[:-1], real_dtype(inexact(a))), Array(a.shape, inexact(a)), w)),
     sample=_eigh_samples,
 )
 
@@ -550,10 +548,32 @@ def cond(x, p=None):
     x = as_array(x)
     if 0 in shape_of(x):
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
-    if p is None or p in (2, -2):
-        s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(inv(x), p, axis=(-2, -1))
+    with np.errstate(all="ignore"):
+        if p is None or p in (2, -2):
+            s = svdvals(x)
+            y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        else:
+            y = np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(_inverse_or_nan(x), p, axis=(-2, -1))
+        broken = np.any(np.isnan(x), axis=(-2, -1))
+        return np.where(np.isnan(y) & ~broken, np.inf, y)
+
+
+def _inverse_or_nan(x):
+    """The inverse of each matrix; NaN for one that has none."""
+    try:
+        return inv(x)
+    except np.linalg.LinAlgError:
+        known, values = peek(x)
+
+        def singular(m):
+            try:
+                return bool(np.isnan(np.linalg.inv(m)).any())
+            except np.linalg.LinAlgError:
+                return True
+
+        n = shape_of(x)[-1]
+        which = np.reshape([singular(m) for m in np.reshape(values, (-1, n, n))], (*shape_of(x)[:-2], 1, 1))
+        return np.where(which, np.nan, inv(np.where(which, np.eye(n), x)))
 
 
 _matrix_rank = nondiff("matrix_rank", np.linalg.matrix_rank, elementwise=False, sample=matrices((3, 3), (2, 2, 2))).op
@@ -562,6 +582,7 @@ _matrix_rank = nondiff("matrix_rank", np.linalg.matrix_rank, elementwise=False, 
 @implements(np.linalg.matrix_rank)
 def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
     """The rank of each matrix; it has no derivative. As `numpy.linalg.matrix_rank`."""
+    tol, rtol = (concrete(t, "a tolerance of np.linalg.matrix_rank") for t in (tol, rtol))
     given = {"tol": tol, "hermitian": hermitian or None, "rtol": rtol}
     return bind(_matrix_rank, as_array(A), **{k: v for k, v in given.items() if v is not None})
 
@@ -574,6 +595,8 @@ def lstsq(a, b, rcond=None):
     if not is_tensor(a) and not is_tensor(b):
         return np.linalg.lstsq(a, b, rcond)
     m, n = shape_of(a)
+    if shape_of(b)[0] != m:
+        raise np.linalg.LinAlgError(f"Incompatible dimensions: {m} rows of a, {shape_of(b)[0]} of b")
     dtype = inexact(typeof(a), typeof(b))
     eps = float(np.finfo(dtype).eps)
     rtol = max(m, n) * eps if rcond is None else max(rcond, eps)
@@ -589,4 +612,4 @@ def lstsq(a, b, rcond=None):
     if m > n:
         r = b - a @ x
         residuals = np.sum(np.real(r * np.conjugate(r)), 0, keepdims=len(shape_of(b)) == 1)
-    return x, residuals, rank, svdvals(a)
+    return x, residuals, np.astype(rank, np.int32), svdvals(a)

@@ -163,6 +163,7 @@ ldexp = elementwise("ldexp", np.ldexp, lambda g, _y, _x, n: np.ldexp(g, n), None
 copysign = elementwise(
     "copysign", np.copysign, lambda g, _y, a, b: np.where(np.signbit(a) == np.signbit(b), g, -g), None
 )
+nextafter = elementwise("nextafter", np.nextafter, 1, None)  # the next number moves along with x
 heaviside = elementwise("heaviside", np.heaviside, None, lambda g, _y, x, _h: np.where(np.equal(x, 0), g, 0))
 
 # NumPy has two ufuncs of each

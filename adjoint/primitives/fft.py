@@ -152,6 +152,10 @@ def _axes(x, s, axes):
 def _many(op, a, s, axes, norm):
     a = as_array(a)
     s, axes = _axes(a, s, axes)
+    if len(set(axes)) < len(axes):  # an axis twice: one after the other, the last one first
+        for n, axis in list(zip(s, axes, strict=True))[::-1]:
+            a = bind(op, _length(a, n, axis), axes=(axis,), norm=_norm(norm))
+        return a
     for n, axis in zip(s, axes, strict=True):
         a = _length(a, n, axis)
     return bind(op, a, axes=tuple(axes), norm=_norm(norm)) if axes else a

@@ -16,7 +16,7 @@ from ..core.engines import eager
 from ..core.errors import DTypeError, ShapeError
 from ..core.errors import where as at
 from ..core.op import Op, bind, explain
-from ..core.tensor import REFUSED, Flat, Tensor, concrete, is_tensor, is_tracked, viewing
+from ..core.tensor import Flat, Tensor, concrete, is_tensor, is_tracked, viewing
 from ..core.tuples import Partial, spread
 from ..core.types import Array, typeof
 from ..traces import reverse
@@ -562,10 +562,6 @@ def index_add(x, index, v):
     x, v, index, arrays = _for_write(x, index, v, "index_add")
     v = v if typeof(v).dtype == typeof(x).dtype else np.astype(v if is_tensor(v) else np.asarray(v), typeof(x).dtype)
     return x + bind(_scatter, v, *arrays, index=index, shape=tuple(shape_of(x)))
-
-
-for _f in (np.put_along_axis, np.put, np.place, np.putmask, np.copyto, np.fill_diagonal):
-    REFUSED[_f] = "it writes into its argument; use np.where, or build the result from its parts"
 
 
 def _install():

@@ -372,19 +372,60 @@ def pad(array, pad_width, mode="constant", **kwargs):
     x = as_array(array)
     s = shape_of(x)
     width = _pairs(pad_width, len(s), "pad_width")
+    if not s:
+        return copy(x)
     if mode == "empty" or (mode == "constant" and not kwargs):
         return bind(_pad, x, width=width)
     if mode == "constant" and set(kwargs) == {"constant_values"}:
         return _pad_constant(x, width, kwargs["constant_values"])
+    if mode in _PADDED_BY:
+        return _pad_statistic(x, width, mode, **kwargs)
     if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs.get("reflect_type", "even") != "even":
         what = ", ".join([repr(mode), *(f"{k}={v!r}" for k, v in kwargs.items())])
         raise MissingRuleError(
             f"np.pad(mode={what}) of a tensor is not supported{at()}; the modes are constant, edge, reflect (even), "
-            "symmetric and wrap"
+            "symmetric, wrap, maximum, minimum, mean, median and linear_ramp"
         )
     for axis, (pair, n) in enumerate(zip(width, s, strict=True)):
         if pair != (0, 0):
             x = np.take(x, np.pad(np.arange(n), pair, mode), axis=axis)
+    return x
+
+
+def _ramp(edge, n, end_value):
+    """n values from end_value towards edge, which is not among them."""
+    return np.linspace(end_value, edge, n, endpoint=False, dtype=typeof(edge).dtype)
+
+
+_PADDED_BY = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median, "linear_ramp": None}
+
+
+def _pad_statistic(x, width, mode, stat_length=None, end_values=0):
+    """Axis after axis: a border of one statistic of the entries nearest to it, or a ramp from the edge to end_values."""
+    dtype = typeof(x).dtype
+    f = _PADDED_BY[mode]
+    lengths = None if stat_length is None else _pairs(stat_length, len(width), "stat_length")
+    ends = end_values if is_tensor(end_values) or _holds_tensor(end_values) else np.asarray(end_values)
+    ends = broadcast_to(as_array(ends), (len(width), 2))
+    for axis, pair in enumerate(width):
+        n = shape_of(x)[axis]
+        border = []
+        for side, more in enumerate(pair):
+            near = 1 if f is None else n if lengths is None else min(lengths[axis][side], n)
+            part = x[(*(_ALL,) * axis, slice(n - near, n) if side else slice(near))]
+            if f is None:
+                part = moveaxis(_ramp(np.take(part, 0, axis=axis), more, ends[axis, side]), 0, axis)
+                part = np.flip(part, axis) if side else part
+            elif more:
+                part = f(part, axis=axis, keepdims=True)
+                part = np.rint(part) if dtype.kind in "iu" else part
+            have = shape_of(part)
+            border.append(
+                broadcast_to(part, (*have[:axis], more, *have[axis + 1 :]))
+                if more
+                else part[(*(_ALL,) * axis, slice(0))]
+            )
+        x = concatenate([border[0], x, border[1]], axis, dtype=dtype, casting="unsafe")
     return x
 
 

@@ -12,6 +12,7 @@ Rules call `np.*`: it costs nothing on arrays and dispatches on tensors. A rule 
 branch on it.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -433,7 +434,7 @@ def axes_from_end(axis, ndim):
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     out = []
     for a in axes:
-        a = a.__index__()
+        a = operator.index(a)
         if not -ndim <= a < ndim:
             raise np.exceptions.AxisError(a, ndim)
         out.append(a - ndim if a >= 0 else a)
@@ -444,7 +445,7 @@ def axes_from_end(axis, ndim):
 
 def axis_from_end(axis, ndim):
     """One axis as a negative number."""
-    return axes_from_end(axis.__index__(), ndim)[0]
+    return axes_from_end(operator.index(axis), ndim)[0]
 
 
 def as_array(x):

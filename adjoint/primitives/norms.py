@@ -50,14 +50,19 @@ def _raw_norm(a, ord, axes, keepdims):
 
 def _slope(y, a, ord, axes, keepdims):
     # the norm is flat at 0, to every order
+    zero = np.equal(a, 0) if ord != 2 else None
     if type(y) is np.float64:
+        if ord < 0 and not y:
+            return a * 0  # one entry of 0, where it has a kink, makes it 0
         y = y or np.inf
     else:
         y = expand(y, shape_of(a), axes, keepdims)
-        y = np.where(np.equal(y, 0), np.inf, y)
+        none = np.equal(y, 0)
+        if ord < 0:
+            zero = zero | none
+        y = np.where(none, 1 if ord < 0 else np.inf, y)
     if ord == 2:
         return a / y
-    zero = np.equal(a, 0)
     size = np.absolute(np.where(zero, 1, a))
     sign = a / size if typeof(a).dtype.kind == "c" else np.sign(a)
     return np.where(zero, 0, sign * np.power(size / y, ord - 1))
@@ -113,7 +118,7 @@ norm.op = _norm_op
 
 def _vector_norm(x, ord, axis, keepdims):
     if ord == np.inf:
-        return np.max(np.absolute(x), axis=axis, keepdims=keepdims)
+        return _largest(np.absolute(x), axis, keepdims)
     if ord == -np.inf:
         return np.min(np.absolute(x), axis=axis, keepdims=keepdims)
     if ord == 0:
@@ -125,6 +130,11 @@ def _vector_norm(x, ord, axis, keepdims):
     return bind(_norm_op, x, ord=2.0 if ord is None else float(ord), **plan(x, axis, keepdims))
 
 
+def _largest(sizes, axis, keepdims=False):
+    """The largest of numbers that are not negative: 0 where there is none."""
+    return np.max(sizes, axis=axis, keepdims=keepdims, **({"initial": 0} if 0 in shape_of(sizes) else {}))
+
+
 def _matrix_norm(x, ord, axis, keepdims):
     n = len(shape_of(x))
     row, column = (axes_from_end(a, n)[0] for a in axis)
@@ -134,11 +144,11 @@ def _matrix_norm(x, ord, axis, keepdims):
         return bind(_norm_op, x, ord=2.0, **plan(x, axis, keepdims))
     if ord == "nuc" or ord in (2, -2):
         s = np.linalg.svd(np.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
-        y = {"nuc": np.sum, 2: np.max, -2: np.min}[ord](s, axis=-1)
+        y = _largest(s, -1) if ord == 2 else (np.sum if ord == "nuc" else np.min)(s, axis=-1)
     elif ord in (1, -1, np.inf, -np.inf):
         first, then = (row, column) if ord in (1, -1) else (column, row)
         sums = np.sum(np.absolute(x), axis=first, keepdims=True)
-        y = (np.max if ord > 0 else np.min)(sums, axis=(first, then))
+        y = _largest(sums, (first, then)) if ord > 0 else np.min(sums, axis=(first, then))
     else:
         raise ValueError("Invalid norm order for matrices.")
     return np.reshape(y, kept(shape_of(x), (row, column))) if keepdims else y

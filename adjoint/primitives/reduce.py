@@ -132,6 +132,8 @@ def plan(a, axis, keepdims):
     try:
         return _plans[axis, n, keepdims]
     except (KeyError, TypeError):
+        if not n and type(axis) is int and axis in (0, -1):
+            axis = ()  # NumPy lets a number have this one axis
         params = {"axes": axes_from_end(axis, n), "keepdims": keepdims is not _NONE and bool(keepdims)}
         if axis is None or type(axis) is int:
             _plans[axis, n, keepdims] = params
@@ -438,7 +440,10 @@ def _masked(a, axis, keep, mean=_NONE):
 
 def _variance(name, a, axis, dtype, out, ddof, keepdims, where, mean, correction):
     no_out(name, out)
-    a = as_dtype(as_array(a), dtype)
+    a = as_array(a)
+    if name.startswith("nan"):
+        _inexact(a, dtype)
+    a = as_dtype(a, dtype)
     params = plan(a, axis, keepdims)
     if correction is not _NONE:
         if ddof != 0:
@@ -544,10 +549,16 @@ def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=_NONE, w
     return prod(_skip(a, 1), axis, dtype, out, keepdims, initial, where)
 
 
+def _inexact(a, dtype):
+    if dtype is not None and typeof(a).dtype.kind in "fc" and np.dtype(dtype).kind not in "fc":
+        raise TypeError("If a is inexact, then dtype must be inexact")
+
+
 @implements(np.nanmean)
 def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=True):
     """The mean of what is not NaN. As `numpy.nanmean`."""
     a = as_array(a)
+    _inexact(a, dtype)
     keep = np.logical_not(np.isnan(a))
     return mean(a, axis, dtype, out, keepdims, where=keep if _everywhere(where) else np.logical_and(keep, where))
 

@@ -219,5 +219,3 @@ def doubtful(z, size, g, near, loose=None):
     if loose is None:
         loose = near & ~on_diagonal(near)
     return bind(_doubtful, z, size, np.zeros(1) if g is None else g, near, loose, values=g is not None)
-
-

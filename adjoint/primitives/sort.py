@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import MissingRuleError, MutationError
 from ..core.errors import where as at
 from ..core.op import Op, bind, is_plain
-from ..core.tensor import Tensor, concrete, is_tensor, untracked
+from ..core.tensor import Tensor, concrete, is_tensor, peek, untracked
 from ..core.types import Array, typeof
 from .kinds import as_array, axes_from_end, axis_from_end, implements, no_out
 from .shape import shape_of
@@ -252,14 +252,17 @@ _METHODS = {
 }
 
 
-def check_quantile(name, q, method, weights):
+def check_quantile(name, a, q, method, weights):
     """Raise for what a quantile of a tensor cannot be asked."""
+    if typeof(a).dtype.kind == "c":
+        raise TypeError("a must be an array of real numbers")
     if weights is not None or method not in _METHODS:
         what = f"method={method!r}" if weights is None else "weights="
         raise MissingRuleError(
             f"{name}(..., {what}) of a tensor is not supported{at()}; the methods are {', '.join(_METHODS)}"
         )
-    if is_plain(q) and not (np.greater_equal(q, 0) & np.less_equal(q, 1)).all():
+    known, places = peek(q)
+    if known and not np.all(np.greater_equal(places, 0) & np.less_equal(places, 1)):
         raise ValueError("Quantiles must be in the range [0, 1]")
 
 
@@ -270,7 +273,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     a, q = as_array(a), as_array(q)
     if is_plain(a, q):
         return np.quantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
-    check_quantile("quantile", q, method, weights)
+    check_quantile("quantile", a, q, method, weights)
     lines, axes, rank = _sorted_lines(a, axis)
     n = shape_of(lines)[-1]
     dtype = typeof(lines).dtype
@@ -304,7 +307,11 @@ def _between(lines, place, n, middle):
 @implements(np.percentile)
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th percentiles along axes; q is in percent. As `numpy.percentile`."""
-    q = np.true_divide(as_array(q), 100)
+    a = as_array(a)
+    kind = typeof(a).dtype
+    q = np.true_divide(
+        as_array(q), kind.type(100) if kind.kind == "f" else 100
+    )  # a Python number stays float32 beside one
     return quantile(a, q, axis, out, overwrite_input, method, keepdims, weights=weights)
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import scipy.integrate as _integrate
 
 from ..core import tree
+from ..core.errors import refused
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor, peek
 from ..core.types import typeof
+from ..numpy.names import front
 from ..primitives.custom import custom_rule
 from ..primitives.kinds import as_array
 from ..transforms import derivatives
@@ -97,7 +99,7 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
         return _integrate.quad(func, a, b, args, full_output, epsabs, epsrel, limit, points, weight, wvar, wopts, maxp1,
                                limlst, complex_func)  # fmt: skip
     if weight is not None or complex_func or full_output:
-        raise NotImplementedError("quad has no derivative with weight, complex_func or full_output")
+        raise refused("quad has no derivative with weight, complex_func or full_output")
     error: list = []
 
     def full(ps):
@@ -113,8 +115,9 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
 
     integrand = lambda x, *ps: func(x, *full(ps))
     options = {"epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": points}
-    y = custom_rule(value, vjp=_under_the_integral(integrand, options))(a, b, *[leaves[i] for i in live])
-    return y, error[0]
+    rule = custom_rule(value, vjp=_under_the_integral(integrand, options), like=lambda *_: 0.0)
+    y = rule(a, b, *[leaves[i] for i in live])
+    return y, error[0] if error else np.nan  # captured, nothing was integrated yet
 
 
 def _under_the_integral(f, options):
@@ -219,7 +222,7 @@ def solve_ivp(fun, t_span, y0, method="RK45", t_eval=None, dense_output=False, e
                                     **options)  # fmt: skip
     name = next((n for n, m in _METHODS.items() if method in (n, m)), None)
     if name is None or dense_output or events is not None or vectorized:
-        raise NotImplementedError(
+        raise refused(
             "solve_ivp has derivatives for the methods RK45, RK23 and DOP853, without dense_output, events, vectorized"
         )
     plain_args = tree.map(_plain, args)
@@ -323,6 +326,12 @@ def odeint(func, y0, t, args=(), *, tfirst=False, rtol=None, atol=None, **option
     rtol, atol = (1.49012e-8 if tol is None else tol for tol in (rtol, atol))
     result = solve_ivp(fun, (t[0], t[-1]), y0, "DOP853", t, args=args, rtol=rtol, atol=atol)
     return np.swapaxes(result.y, 0, 1)
+
+
+# quad, solve_ivp and odeint look for themselves: what they call may read tensors
+trapezoid = front(_integrate.trapezoid, trapezoid)
+cumulative_trapezoid = front(_integrate.cumulative_trapezoid, cumulative_trapezoid)
+simpson = front(_integrate.simpson, simpson)
 
 
 def __getattr__(name):

@@ -4,12 +4,16 @@ Which interval a point falls into is decided on its value; the rest is arithmeti
 have derivatives. At a knot the derivative in the point is that of the interval on its right (linear).
 """
 
+import math
+
 import numpy as np
 import scipy.interpolate as _interpolate
 
-from ..core.op import bind
+from ..core.errors import refused
+from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
-from ..core.types import typeof
+from ..core.tuples import items
+from ..core.types import Tuple, typeof
 from ..primitives.kinds import as_array, axis_from_end, nondiff
 
 _interval = nondiff(
@@ -40,32 +44,54 @@ def _to_axis(out, rank, axis):
     return np.moveaxis(out, range(rank), range(axis, axis + rank)) if axis and rank else out
 
 
+_DEGREES = {"linear": 1, "slinear": 1, 1: 1, "quadratic": 2, 2: 2, "cubic": 3, 3: 3}
+
+
 class interp1d:
-    """Linear interpolation between points (x, y) along an axis. As `scipy.interpolate.interp1d` with kind="linear".
+    """Interpolation between points (x, y) along an axis. As `scipy.interpolate.interp1d` with kind="linear", "quadratic" or
+    "cubic"; splines have derivatives in y and in the points where they are asked.
 
     >>> import adjoint as ad
     >>> ad.grad(lambda p: interp1d([0.0, 1.0, 3.0], [0.0, 2.0, 3.0])(p))(2.0)
     0.5
     """
 
+    def __new__(cls, x, y, kind="linear", *args, **kwargs):
+        """SciPy's own for other kinds, as long as nobody differentiates the points."""
+        if kind in _DEGREES or not is_plain(x, y, as_array(x), as_array(y)):
+            return super().__new__(cls)
+        return _interpolate.interp1d(x, y, kind, *args, **kwargs)
+
     def __init__(self, x, y, kind="linear", axis=-1, copy=True, bounds_error=None, fill_value=np.nan,
                  assume_sorted=False):  # fmt: skip
-        if kind not in ("linear", "slinear", 1):
-            raise NotImplementedError(f"interp1d has derivatives for kind='linear' only, not {kind!r}; see CubicSpline")
+        if kind not in _DEGREES:
+            raise refused(f"interp1d has derivatives for the kinds linear, quadratic and cubic, not {kind!r}")
         self.x, self._y, self.axis = _prepared(x, y, axis)
         if not assume_sorted:
             order = np.argsort(self.x, kind="stable")
             self.x, self._y = self.x[order], self._y[order]
+        self._pieces = None
+        if _DEGREES[kind] > 1:  # a spline is linear in y
+            starts, powers = items(bind(_powers, self.x, degree=_DEGREES[kind]))
+            self._pieces = starts, np.tensordot(powers, self._y, axes=1)
         self.extrapolate = isinstance(fill_value, str) and fill_value == "extrapolate"
         self.fill_value = fill_value
         self.bounds_error = (not self.extrapolate and fill_value is np.nan) if bounds_error is None else bounds_error
 
     def __call__(self, x):
         p = as_array(x)
-        i = bind(_interval, p, self.x)
-        x0, x1, y0, y1 = self.x[i], self.x[i + 1], self._y[i], self._y[i + 1]
-        w = _trailing((p - x0) / (x1 - x0), self._y)
-        out = y0 + w * (y1 - y0)
+        if self._pieces is None:
+            i = bind(_interval, p, self.x)
+            x0, x1, y0, y1 = self.x[i], self.x[i + 1], self._y[i], self._y[i + 1]
+            w = _trailing((p - x0) / (x1 - x0), self._y)
+            out = y0 + w * (y1 - y0)
+        else:
+            starts, powers = self._pieces
+            i = bind(_interval, p, starts)
+            t = _trailing(p - starts[i], self._y)
+            out = powers[-1, i]
+            for k in range(shape_of(powers)[0] - 2, -1, -1):
+                out = out * t + powers[k, i]
         if not self.extrapolate:
             low, high = np.less(p, self.x[0]), np.greater(p, self.x[-1])
             if self.bounds_error and np.any(low | high):
@@ -73,6 +99,23 @@ class interp1d:
             fill = self.fill_value if type(self.fill_value) is tuple else (self.fill_value,) * 2
             out = np.where(_trailing(low, self._y), fill[0], np.where(_trailing(high, self._y), fill[1], out))
         return _to_axis(out, len(shape_of(p)), self.axis)
+
+
+def _unit_powers(x, degree):
+    """(where the pieces of a spline through points at x begin and end, the coefficients of their powers for unit vectors y)."""
+    units = _interpolate.make_interp_spline(x, np.eye(len(x)), k=degree)
+    starts = np.unique(units.t)
+    return starts, np.stack([units(starts[:-1], nu=k) / math.factorial(k) for k in range(degree + 1)])
+
+
+def _no_slope(*args, **kwargs):
+    raise refused("interp1d by splines has no derivative in x, where the points are")
+
+
+_powers = Op(
+    "spline_powers", _unit_powers, kind="general", jvp=_no_slope, vjp=_no_slope, saves=((False, False), False), register=False,
+    type=lambda x, degree: Tuple(tuple(map(typeof, _unit_powers(np.arange(float(x.shape[0])), degree)))),
+)  # fmt: skip
 
 
 class CubicSpline:
@@ -85,6 +128,13 @@ class CubicSpline:
     0.75
     """
 
+    def __new__(cls, x, y, axis=0, bc_type="not-a-knot", extrapolate=None):
+        """SciPy's own for a periodic spline, as long as nobody differentiates the points."""
+        periodic = (isinstance(bc_type, str) and bc_type == "periodic") or extrapolate == "periodic"
+        if not periodic or not is_plain(x, y, as_array(x), as_array(y)):
+            return super().__new__(cls)
+        return _interpolate.CubicSpline(x, y, axis, bc_type, extrapolate)
+
     def __init__(self, x, y, axis=0, bc_type="not-a-knot", extrapolate=None):
         self.x, self._y, self.axis = _prepared(x, y, axis)
         if shape_of(self.x)[0] < 2:
@@ -93,7 +143,7 @@ class CubicSpline:
             raise ValueError("`x` must be strictly increasing sequence.")
         if isinstance(bc_type, str):
             if bc_type == "periodic" or extrapolate == "periodic":
-                raise NotImplementedError("CubicSpline has no derivative rule for periodic splines")
+                raise refused("CubicSpline has no derivative rule for periodic splines")
             bc_type = (bc_type, bc_type)
         self.extrapolate = True if extrapolate is None else extrapolate
         self._slopes = _slopes(self.x, self._y, bc_type)

@@ -6,17 +6,17 @@ All take stacks of matrices too. Formulas: N. J. Higham, "Functions of Matrices"
 import numpy as np
 import scipy.linalg as _linalg
 
+from ..core.errors import refused
 from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
 from ..numpy.names import ours as _ours
+from ..numpy.names import stand_before
 from ..primitives import linalg as _la
 from ..primitives.kinds import align, as_array, broadcast_like, conj, general, unbroadcast
 from ..primitives.linalg import H, T, inexact, matrices, matrix_op
 
 _of_numpy = _ours(np.linalg)
-inv = lambda a, overwrite_a=False, check_finite=True: _of_numpy["inv"](a)
-det = lambda a, overwrite_a=False, check_finite=True: _of_numpy["det"](a)
 svdvals = lambda a, overwrite_a=False, check_finite=True: np.linalg.svdvals(as_array(a))  # its rule is loaded late
 norm = _of_numpy["norm"]
 kron = lambda a, b: np.kron(a, b)
@@ -25,6 +25,44 @@ kron = lambda a, b: np.kron(a, b)
 def _matrix(a):
     a = as_array(a)
     return np.asarray(a) if is_plain(a) else a
+
+
+def _structured(a, assume_a, lower):
+    """The matrix that SciPy sees in a when it is told its structure: what is not read has no derivative."""
+    if assume_a in (None, "gen", "general", "banded"):
+        return a
+    if assume_a in ("her", "hermitian", "pos", "positive definite") or typeof(a).dtype.kind != "c":
+        if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):
+            return _la.mirror(a, lower)
+    elif assume_a in ("sym", "symmetric"):
+        strict = _la.below(a) if lower else ~_la.below(a, 0)
+        return np.where(strict | _la.on_diagonal(a), a, T(a))
+    if assume_a not in _READ:
+        raise ValueError(f"{assume_a} is not a recognized matrix structure")
+    return np.where(_READ[assume_a](a), a, 0)
+
+
+_READ = {
+    "diagonal": _la.on_diagonal,
+    "tridiagonal": lambda a: _la.below(a, 1) & ~_la.below(a, -2),
+    "upper triangular": lambda a: ~_la.below(a),
+    "lower triangular": lambda a: _la.below(a, 0),
+}
+
+
+def inv(a, overwrite_a=False, check_finite=True, *, assume_a=None, lower=False):
+    """The inverse of a matrix. As `scipy.linalg.inv`, which reads all of a matrix that is called diagonal."""
+    return np.linalg.inv(_structured(_matrix(a), None if assume_a == "diagonal" else assume_a, lower))
+
+
+def det(a, overwrite_a=False, check_finite=True):
+    """The determinant of a matrix, in float64 at least. As `scipy.linalg.det`."""
+    y = np.linalg.det(_matrix(a))
+    return (
+        np.astype(y, np.result_type(typeof(y).dtype, np.float64))
+        if typeof(y).dtype.itemsize < 8 or typeof(y).dtype.char == "F"
+        else y
+    )
 
 
 def _flip_if(a, transposed):
@@ -50,16 +88,11 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_
 
 
 def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, check_finite=True, assume_a=None, transposed=False):
-    """x of a x = b. With assume_a "sym", "her" or "pos" one triangle of a is read. As `scipy.linalg.solve`."""
+    """x of a x = b. With assume_a "sym", "pos", "diagonal" ... only a part of a is read. As `scipy.linalg.solve`."""
     a, b = _matrix(a), _matrix(b)
-    if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):
-        if assume_a.startswith("sym") and typeof(a).dtype.kind == "c":
-            strict = _la.below(a) if lower else ~_la.below(a, 0)
-            a = np.where(strict | _la.on_diagonal(a), a, T(a))
-        else:
-            a = _la.mirror(a, lower)
-    elif assume_a in ("upper triangular", "lower triangular"):
+    if assume_a in ("upper triangular", "lower triangular") and len(shape_of(a)) == 2:
         return solve_triangular(a, b, trans=int(transposed), lower=assume_a[0] == "l")
+    a = _structured(a, assume_a, lower)
     if transposed:
         a = T(a)
     return np.linalg.solve(a, b[..., None])[..., 0] if len(shape_of(b)) == 1 else np.linalg.solve(a, b)
@@ -94,7 +127,7 @@ def eigh(a, b=None, *, lower=True, eigvals_only=False, overwrite_a=False, overwr
          subset_by_index=None, subset_by_value=None, driver=None):  # fmt: skip
     """(eigenvalues, eigenvectors) of a Hermitian matrix. As `scipy.linalg.eigh`, of all of them, without b."""
     if b is not None or subset_by_index is not None or subset_by_value is not None:
-        raise NotImplementedError("eigh has no derivative rule for b, subset_by_index or subset_by_value")
+        raise refused("eigh has no derivative rule for b, subset_by_index or subset_by_value")
     side = "L" if lower else "U"
     return np.linalg.eigvalsh(_matrix(a), side) if eigvals_only else tuple(np.linalg.eigh(_matrix(a), side))
 
@@ -116,7 +149,7 @@ def eig(
 ):
     """Eigenvalues and right eigenvectors of a square matrix. As `scipy.linalg.eig`, without b and left eigenvectors."""
     if b is not None or left or homogeneous_eigvals:
-        raise NotImplementedError("eig with b, left or homogeneous_eigvals has no derivative rule")
+        raise refused("eig with b, left or homogeneous_eigvals has no derivative rule")
     if not right:
         return np.linalg.eigvals(_matrix(a)) + 0j  # SciPy's are complex, real ones too
     w, v = np.linalg.eig(_matrix(a))
@@ -137,7 +170,7 @@ def svd(a, full_matrices=True, compute_uv=True, overwrite_a=False, check_finite=
 def pinv(a, *, atol=None, rtol=None, return_rank=False, check_finite=True):
     """The pseudoinverse of a matrix. As `scipy.linalg.pinv`, without atol and return_rank."""
     if atol is not None or return_rank:
-        raise NotImplementedError("pinv has no derivative rule for atol or return_rank")
+        raise refused("pinv has no derivative rule for atol or return_rank")
     a = _matrix(a)
     if rtol is None:
         rtol = max(shape_of(a)[-2:]) * float(np.finfo(inexact(typeof(a))).eps)
@@ -347,6 +380,9 @@ def circulant(c):
     c = np.reshape(_matrix(c), (-1,))
     i = np.arange(shape_of(c)[0])
     return c[(i[:, None] - i) % len(i)]
+
+
+stand_before(globals(), _linalg)
 
 
 def __getattr__(name):

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.optimize as _optimize
 
 from ..core import tree
-from ..core.errors import AdjointError, where
+from ..core.errors import AdjointError, refused, where
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor
 from ..primitives.custom import custom_rule, stop_gradient
@@ -22,10 +22,11 @@ class SolutionError(AdjointError, ArithmeticError):
     """A solver's answer has no derivative: it is no solution, or the equations do not determine it."""
 
 
-def implicit(solve, residual, args):
+def implicit(solve, residual, args, like=None):
     """x = solve(*args) as a function of args, which satisfies residual(x, *args) == 0, with its derivative.
 
-    solve gets plain values. args: a tuple, of containers too. residual returns as many numbers as x has.
+    solve gets plain values. args: a tuple, of containers too. residual returns as many numbers as x has. like: an array of
+    the shape of x, which jit must know beforehand; without it jit calls solve on ones.
 
     >>> import adjoint as ad
     >>> root_of = lambda p: implicit(np.sqrt, lambda x, p: x * x - p, (p,))
@@ -53,7 +54,8 @@ def implicit(solve, residual, args):
         r, pull = derivatives.vjp(lambda *qs: residual(x, *full(qs)), *ps)
         return tuple(pull(np.reshape(-w, shape_of(r)))) if len(ps) > 1 else pull(np.reshape(-w, shape_of(r)))
 
-    return custom_rule(solution, vjp=back)(*[leaves[i] for i in live])
+    shaped = None if like is None else lambda *_: np.zeros(shape_of(like))[()]
+    return custom_rule(solution, vjp=back, like=shaped)(*[leaves[i] for i in live])
 
 
 def plain(x, why):
@@ -165,7 +167,7 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
     if not _tracked(args):
         return _plain_minimize(fun, _start(x0), args, method, jac, hess, hessp, rest)
     if constraints not in ((), [], None):
-        raise NotImplementedError("minimize with constraints has no derivative in args")
+        raise refused("minimize with constraints has no derivative in args")
     value = (lambda x, *a: fun(x, *a)[0]) if jac is True else fun
     gradient = _gradient(value)
     found: list = []
@@ -175,8 +177,8 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
         x = np.asarray(_converged(found[0]))
         return _near(_sharpened(gradient, x, plain, _free(x, bounds)), x)
 
-    x = implicit(solve, _held(gradient, bounds), args)
-    result = _optimize.OptimizeResult(found[0])
+    x = implicit(solve, _held(gradient, bounds), args, _start(x0))
+    result = _optimize.OptimizeResult(found[0] if found else {})  # captured, nothing was solved yet
     for stale in ("jac", "hess", "hess_inv", "grad"):
         result.pop(stale, None)
     result.x, result.fun = x, value(x, *args)
@@ -238,8 +240,8 @@ def root(fun, x0, args=(), method="hybr", jac=None, tol=None, callback=None, opt
         solve(*args)
         return found[0]
     sharp = lambda *plain: _near(_sharpened(flat, solve(*plain), plain), found[0].x)
-    x = implicit(sharp, flat, args)
-    result = _optimize.OptimizeResult(found[0])
+    x = implicit(sharp, flat, args, start)
+    result = _optimize.OptimizeResult(found[0] if found else {})
     for stale in ("fjac", "r", "qtf", "cov_x", "ipvt"):
         result.pop(stale, None)
     result.x, result.fun = x, fun(x, *args)
@@ -268,7 +270,7 @@ def fixed_point(func, x0, args=(), xtol=1e-8, maxiter=500, method="del2"):
         x = solve(*plain)
         return _near(_sharpened(residual, x, plain), x)
 
-    return implicit(sharp, residual, args)
+    return implicit(sharp, residual, args, x0)
 
 
 def _bracketed(name):
@@ -279,13 +281,13 @@ def _bracketed(name):
         if not _tracked(args):
             return solver(f, a, b, args=args, **options)
         if options.pop("full_output", False):
-            raise NotImplementedError(f"{name} with full_output has no derivative in args")
+            raise refused(f"{name} with full_output has no derivative in args")
 
         def sharp(*plain):
             x = solver(f, a, b, args=plain, **options)
             return _near(_sharpened(f, x, plain), x)
 
-        return implicit(sharp, f, args)
+        return implicit(sharp, f, args, 0.0)
 
     scalar_root.__name__ = scalar_root.__qualname__ = name
     scalar_root.__doc__ = (
@@ -313,7 +315,7 @@ def newton(func, x0, fprime=None, args=(), tol=1.48e-08, maxiter=50, fprime2=Non
         x = solve(*plain)
         return _near(_sharpened(func, x, plain), x)
 
-    return implicit(sharp, func, args)
+    return implicit(sharp, func, args, x0)
 
 
 def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, loss="linear", args=(), kwargs=None,
@@ -341,7 +343,7 @@ def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, 
         solve(*args)
         return found[0]
     if loss != "linear" or _tracked((kwargs,)):
-        raise NotImplementedError("least_squares has derivatives in args, with loss='linear'")
+        raise refused("least_squares has derivatives in args, with loss='linear'")
     gradient = _gradient(lambda x, *a: 0.5 * np.sum(np.square(f(x, *a))))
     box = bounds if isinstance(bounds, _optimize.Bounds) else _optimize.Bounds(*bounds)
 
@@ -353,8 +355,8 @@ def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, 
         x = np.where(at < 0, low, np.where(at > 0, high, x))
         return _near(_sharpened(gradient, x, plain, _free(x, box)), x)
 
-    x = implicit(sharp, _held(gradient, box), args)
-    result = _optimize.OptimizeResult(found[0])
+    x = implicit(sharp, _held(gradient, box), args, _start(x0))
+    result = _optimize.OptimizeResult(found[0] if found else {})
     for stale in ("jac", "grad"):
         result.pop(stale, None)
     result.x, result.fun = x, f(x, *args)

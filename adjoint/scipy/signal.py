@@ -6,6 +6,7 @@ import scipy.signal as _signal
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.types import Array, typeof
+from ..numpy.names import stand_before
 from ..primitives.kinds import as_array, axes_from_end, broadcast_like, conj, general, unbroadcast
 
 
@@ -161,6 +162,9 @@ def lfilter(b, a, x, axis=-1, zi=None):
         left.append(z)
     left = np.stack(left, -1) if left else np.zeros((*shape_of(x)[:-1], 0))
     return np.moveaxis(y, -1, axis), np.moveaxis(left, -1, axis)
+
+
+stand_before(globals(), _signal)
 
 
 def __getattr__(name):

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.special as _special
 
 from ..core.tensor import FUNCTIONS, UFUNCS
+from ..numpy.names import stand_before
 from ..primitives import norms as _norms
 from ..primitives import scipy_special  # noqa: F401  (fills the tables)
 from ..primitives.custom import stop_gradient
@@ -52,6 +53,9 @@ def multigammaln(a, d):
     for j in range(d):
         y = y + _special.gammaln(a - 0.5 * j)
     return y
+
+
+stand_before(globals(), _special)
 
 
 def __getattr__(name):

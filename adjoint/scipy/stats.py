@@ -11,6 +11,7 @@ import numpy as np
 import scipy.special as S
 import scipy.stats as _stats
 
+from ..core.errors import refused
 from ..core.op import Op, bind, is_plain
 from ..core.op import shape as shape_of
 from ..primitives import scipy_special as _rules  # noqa: F401  (fills the tables)
@@ -169,7 +170,7 @@ class _Continuous(_Distribution):
         for name in names:
             if self._rules[name] is not None:
                 return name
-        raise NotImplementedError(f"{self.name}.{names[0]} has no derivative rule")
+        raise refused(f"{self.name}.{names[0]} has no derivative rule")
 
     @_hidden
     def cdf(self, x, *args, **kwargs):
@@ -255,7 +256,7 @@ class _Discrete(_Distribution):
 
     def _sum(self, f, name, k, args, kwargs, below, above):
         if f is None:
-            raise NotImplementedError(f"{self.name}.{name} has no derivative rule")
+            raise refused(f"{self.name}.{name} has no derivative rule")
         k, shapes, high, ok = self._standard(k, args, kwargs)
         k = np.floor(k)
         under, over = np.less(k, self._low), np.greater_equal(k, high)
@@ -471,7 +472,7 @@ class _Multivariate(_Distribution):
 
 def _normal_logpdf(x, mean=None, cov=1.0, allow_singular=False):
     if allow_singular:
-        raise NotImplementedError("multivariate_normal with allow_singular has no derivative rule")
+        raise refused("multivariate_normal with allow_singular has no derivative rule")
     mean = None if mean is None else _given(mean)
     cov = _given(cov)
     shape = shape_of(cov)

@@ -28,6 +28,15 @@ _V = np.array([0.3, 0.5, 0.7])
 _M = np.array([[2.0, 0.3, 0.1], [0.2, 1.5, 0.4], [0.1, 0.2, 1.2]])
 _F = np.array([False, True, True])
 
+
+
+def _into(f, *args, shape=(3,)):
+    """A tensor after f has written into it."""
+    a = FUNCTIONS[np.zeros_like](np.zeros(shape))
+    f(a, *args)
+    return a
+
+
 # How to call what three numbers or a matrix alone do not suit. x is a vector in (0, 1) of three, m a matrix.
 _CALLS = {
     "apply_along_axis": lambda f, x, m: f(np.sum, 0, m),
@@ -39,7 +48,7 @@ _CALLS = {
     "broadcast_to": lambda f, x, m: f(x, (2, 3)),
     "choose": lambda f, x, m: f([0, 1, 0], [x, x]),
     "compress": lambda f, x, m: f(_F, x),
-    "copyto": lambda f, x, m: f(np.zeros(3), x),
+    "copyto": lambda f, x, m: _into(f, x),
     "cross": lambda f, x, m: f(x, x),
     "delete": lambda f, x, m: f(x, 1),
     "dsplit": lambda f, x, m: f(m[None], 3),
@@ -47,7 +56,7 @@ _CALLS = {
     "einsum_path": lambda f, x, m: f("i,ij", x, m),
     "expand_dims": lambda f, x, m: f(x, 0),
     "extract": lambda f, x, m: f(_F, x),
-    "fill_diagonal": lambda f, x, m: f(np.zeros((3, 3)), x),
+    "fill_diagonal": lambda f, x, m: _into(f, x, shape=(3, 3)),
     "full_like": lambda f, x, m: f(x, x[0]),
     "hsplit": lambda f, x, m: f(x, 3),
     "insert": lambda f, x, m: f(x, 1, 2.0),
@@ -80,11 +89,11 @@ _CALLS = {
     "percentile": lambda f, x, m: f(x, 30),
     "nanpercentile": lambda f, x, m: f(x, 30),
     "piecewise": lambda f, x, m: f(x, [x < 0.4], [np.sin, np.cos]),
-    "place": lambda f, x, m: f(np.zeros(3), _F, x),
+    "place": lambda f, x, m: _into(f, _F, x),
     "polyfit": lambda f, x, m: f(x, x, 1),
-    "put": lambda f, x, m: f(np.zeros(3), [0, 1, 2], x),
-    "put_along_axis": lambda f, x, m: f(np.zeros(3), np.array([0, 1, 2]), x, 0),
-    "putmask": lambda f, x, m: f(np.zeros(3), _F, x),
+    "put": lambda f, x, m: _into(f, [0, 1, 2], x),
+    "put_along_axis": lambda f, x, m: _into(f, np.array([0, 1, 2]), x, 0),
+    "putmask": lambda f, x, m: _into(f, _F, x),
     "quantile": lambda f, x, m: f(x, 0.3),
     "nanquantile": lambda f, x, m: f(x, 0.3),
     "ravel_multi_index": lambda f, x, m: f((np.astype(x, int), np.astype(x, int)), (3, 3)),

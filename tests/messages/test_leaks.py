@@ -296,3 +296,22 @@ def test_an_old_tensor_in_a_new_transform(name):
         ad.grad(lambda x: np.sum(x * old))(1.0)
     with complains(errors.EscapeError, "after the transform"):
         ad.grad(lambda x: old)(1.0)
+
+
+def test_scipy_without_a_rule():
+    import scipy.interpolate
+    import scipy.ndimage
+    from scipy.spatial.transform import Rotation
+
+    x = np.arange(5.0)
+    for f, name in (
+        (lambda v: Rotation.from_rotvec(v[:3]).as_matrix().sum(), "scipy.spatial.transform.Rotation.from_rotvec"),
+        (lambda v: scipy.ndimage.gaussian_filter(v, 1.0).sum(), "scipy.ndimage.gaussian_filter"),
+        (lambda v: scipy.interpolate.splev(1.5, scipy.interpolate.splrep(x, v)), "scipy.interpolate.splrep"),
+        (lambda v: scipy.interpolate.PchipInterpolator(x, v)(1.5), "scipy.interpolate.PchipInterpolator"),
+    ):
+        for transform in (ad.grad, lambda f: ad.jit(ad.grad(f))):
+            with complains(errors.AdjointError, name, "custom_rule"):
+                transform(f)(x)
+    with complains(errors.LeakError, "adjoint.scipy.interpolate.CubicSpline"):
+        ad.grad(lambda v: scipy.interpolate.CubicSpline(x, v)(1.5))(x)

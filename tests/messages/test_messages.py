@@ -294,6 +294,20 @@ def test_custom_rule_of_the_wrong_shape():
         ad.grad(lambda x: np.sum(bad(x)))(X)
 
 
+def test_custom_rule_of_a_solver_under_jit():
+    from scipy.optimize import brentq
+
+    solve = lambda p: brentq(lambda t: t**3 - p, 5.0, 10.0)  # no root there for p = 1
+    slope = lambda g, y, p: g / (3 * y**2)
+    root = ad.custom_rule(solve, vjp=slope)
+    assert ad.grad(root)(216.0) == pytest.approx(1 / 108)
+    with complains(errors.RuleError, "under jit", "on ones", "different signs", "like="):
+        ad.jit(root)(216.0)
+    known = ad.custom_rule(solve, vjp=slope, like=lambda p: p)
+    assert ad.jit(ad.grad(known))(216.0) == pytest.approx(1 / 108)
+    assert ad.jit(ad.grad(ad.grad(known)))(216.0) == pytest.approx(-2 / 9 * 216.0 ** (-5 / 3))
+
+
 def test_custom_rule_without_a_return_statement():
     for n in (1, 2):  # None would read as "no argument has a derivative": zeros
         bad = ad.custom_rule(lambda *xs: sum(xs), vjp=lambda g, y, *xs: None)

@@ -71,7 +71,11 @@ CASES = {
     "histogram2d": (lambda w: np.histogram2d(X, M[0], 3, weights=w)[0], (W,), True),
     "histogramdd": (lambda w: np.histogramdd(M.T, (2, 3, 2), weights=w, density=True)[0], (W,), True),
     "histogramdd edges": (lambda m: list(np.histogramdd(m.T, (2, 3, 2))[1]), (M,), False),
-    "piecewise": (lambda x: np.piecewise(x, [x < -0.5, x > 0.5], [lambda v: v**2, np.sin, lambda v: 3 * v]), (X,), True),
+    "piecewise": (
+        lambda x: np.piecewise(x, [x < -0.5, x > 0.5], [lambda v: v**2, np.sin, lambda v: 3 * v]),
+        (X,),
+        True,
+    ),
     "piecewise number": (lambda x: np.piecewise(x, [x < 0.4], [-1.0, np.exp]), (X,), True),
     "apply_along_axis": (lambda m: np.apply_along_axis(lambda v: v[:2] * np.sum(v), 1, m), (M,), True),
     "apply_along_axis number": (lambda m: np.apply_along_axis(np.prod, 0, m), (M,), True),
@@ -202,7 +206,9 @@ def test_writing_methods_are_refused(name):
 
 
 def test_every_public_name_of_ndarray_is_there():
-    missing = [n for n in dir(np.ndarray) if not n.startswith("_") and n not in dir(ad.Tensor) and n not in ("data", "ctypes")]
+    missing = [
+        n for n in dir(np.ndarray) if not n.startswith("_") and n not in dir(ad.Tensor) and n not in ("data", "ctypes")
+    ]
     assert not missing
 
 
@@ -222,7 +228,9 @@ def test_saving_refuses_what_is_differentiated(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), X)
 
 
-@pytest.mark.parametrize("name", ["polyadd", "polymul", "polydiv", "polyder", "bincount", "cov", "nanmedian", "union1d"])
+@pytest.mark.parametrize(
+    "name", ["polyadd", "polymul", "polydiv", "polyder", "bincount", "cov", "nanmedian", "union1d"]
+)
 def test_arrays_in_arrays_out(name):
     args = (np.array([1, 2]), np.array([3, 1]))[: 1 if name in ("polyder", "bincount", "cov", "nanmedian") else 2]
     got, want = getattr(anp, name)(*args), getattr(np, name)(*args)

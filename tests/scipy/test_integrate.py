@@ -60,9 +60,7 @@ def test_solve_ivp(method):
         path = lambda y0, *p: integrate.solve_ivp(oscillator, (0.0, 2.0), y0, args=p, **kw).y  # noqa: B023
         y, pull = ad.vjp(path, y0, k, c)
         np.testing.assert_allclose(y, want.y, rtol=1e-12 if t_eval is None or method != "DOP853" else 1e-6)
-        np.testing.assert_array_equal(
-            integrate.solve_ivp(oscillator, (0.0, 2.0), y0, args=(k, c), **kw).y, want.y
-        )
+        np.testing.assert_array_equal(integrate.solve_ivp(oscillator, (0.0, 2.0), y0, args=(k, c), **kw).y, want.y)
     end = lambda y0, k, c, t0, t1: integrate.solve_ivp(oscillator, (t0, t1), y0, method, args=(k, c), **tol).y[:, -1]
     ad.check_grads(end, y0, k, c, 0.1, 2.0, atol=1e-5)
     # at the end, the slope is the right hand side

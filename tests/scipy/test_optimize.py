@@ -150,3 +150,15 @@ def test_a_gradient_of_the_users():
     both = lambda x, p: (bowl(x, p), ad.grad(bowl)(x, p))
     f = lambda p: optimize.minimize(both, np.zeros(2), args=(p,), jac=True).x
     ad.check_grads(lambda p: f(p), np.array([1.0, 2.0]), atol=1e-4)
+
+
+def test_solvers_are_not_tried_on_ones_under_jit():
+    root = lambda p: optimize.brentq(lambda t: t**3 - p, 5.0, 10.0)  # for p = 1 there is none
+    both = lambda p: optimize.root(lambda t: t**3 - p, np.array([6.0, 7.0])).x[0]
+    for f in (root, both):
+        np.testing.assert_allclose(ad.jit(ad.grad(f))(216.0), 1 / 108, rtol=1e-9)
+        np.testing.assert_allclose(ad.jit(ad.grad(ad.grad(f)))(216.0), -2 / 9 * 216.0 ** (-5 / 3), rtol=1e-8)
+    told = lambda p: sorted(optimize.minimize(lambda t: np.sum((t - p) ** 2), np.zeros(2)))
+    x = lambda p: optimize.minimize(lambda t: np.sum((t - p) ** 2), np.zeros(2)).x.sum()
+    assert ad.jit(x)(3.0) == pytest.approx(6.0)
+    assert ad.jit(told)(3.0) == ["fun", "x"]  # what a solver tells beside is not known before it ran

@@ -60,31 +60,6 @@ for _name in ("zeros", "ones", "empty", "eye", "identity", "arange"):
     CALLS[getattr(np, _name)] = _sized(getattr(np, _name))
 
 
-@calls(np.copyto)
-def _copyto(dst, src, casting="same_kind", where=True):
-    if is_tensor(dst) or is_tensor(src):
-        dst[...] = src if where is True else np.where(where, src, dst)
-    else:
-        np.copyto(dst, src, casting, where)
-
-
-@calls(np.fill_diagonal)
-def _fill_diagonal(a, val, wrap=False):
-    if not is_tensor(a) or wrap or a.ndim != 2:
-        np.fill_diagonal(a, val, wrap)
-        return
-    i = np.arange(min(a.shape))
-    a[i, i] = val
-
-
-@calls(np.put)
-def _put(a, ind, v, mode="raise"):
-    if is_tensor(a):
-        a.reshape(-1)[ind] = v
-    else:
-        np.put(a, ind, v, mode)
-
-
 @calls(np.fromiter)
 def _fromiter(xs, dtype, count=-1, **kwargs):
     xs = list(xs)[: None if count < 0 else count]
