@@ -18,6 +18,8 @@ from ..primitives.take import take
 def piecewise(x, condlist, funclist, *args, **kw):
     """Functions of x, each where its condition holds; the last one elsewhere. As `numpy.piecewise`."""
     x = as_array(x)
+    if is_plain(x) and isinstance(x, np.ndarray) and type(x) is not np.ndarray:  # a matrix, a masked array
+        return np.piecewise(x, condlist, funclist, *args, **kw)
     if is_plain(x) and type(condlist) not in (list, tuple) and is_plain(condlist) and all(map(callable, funclist)):
         return np.piecewise(x, condlist, funclist, *args, **kw)
     if np.isscalar(condlist) or (

@@ -15,6 +15,7 @@ from ..numpy.names import stand_before
 from ..primitives import linalg as _la
 from ..primitives.kinds import align, as_array, broadcast_like, conj, general, unbroadcast
 from ..primitives.linalg import H, T, inexact, matrices, matrix_op
+from ..primitives.reduce import as_dtype
 
 _of_numpy = _ours(np.linalg)
 svdvals = lambda a, overwrite_a=False, check_finite=True: np.linalg.svdvals(as_array(a))  # its rule is loaded late
@@ -51,8 +52,8 @@ _READ = {
 
 
 def inv(a, overwrite_a=False, check_finite=True, *, assume_a=None, lower=False):
-    """The inverse of a matrix. As `scipy.linalg.inv`, which reads all of a matrix that is called diagonal."""
-    return np.linalg.inv(_structured(_matrix(a), None if assume_a == "diagonal" else assume_a, lower))
+    """The inverse of a matrix. As `scipy.linalg.inv`."""
+    return np.linalg.inv(_structured(_matrix(a), assume_a, lower))
 
 
 def det(a, overwrite_a=False, check_finite=True):
@@ -90,6 +91,9 @@ def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_
 def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, check_finite=True, assume_a=None, transposed=False):
     """x of a x = b. With assume_a "sym", "pos", "diagonal" ... only a part of a is read. As `scipy.linalg.solve`."""
     a, b = _matrix(a), _matrix(b)
+    kind = np.result_type(typeof(a).dtype, typeof(b).dtype)
+    kind = np.dtype({"e": "f", "g": "d", "G": "D"}.get(kind.char, kind.char if kind.kind in "fc" else "d"))
+    a, b = as_dtype(a, kind), as_dtype(b, kind)  # one dtype for both: float32 beside whole numbers stays float32
     if assume_a in ("upper triangular", "lower triangular") and len(shape_of(a)) == 2:
         return solve_triangular(a, b, trans=int(transposed), lower=assume_a[0] == "l")
     a = _structured(a, assume_a, lower)

@@ -29,7 +29,6 @@ _M = np.array([[2.0, 0.3, 0.1], [0.2, 1.5, 0.4], [0.1, 0.2, 1.2]])
 _F = np.array([False, True, True])
 
 
-
 def _into(f, *args, shape=(3,)):
     """A tensor after f has written into it."""
     a = FUNCTIONS[np.zeros_like](np.zeros(shape))
@@ -216,7 +215,7 @@ def classify(name, f):
     calls = [_CALLS[name]] if name in _CALLS else _DEFAULTS
     found = None
     for call in calls:
-        once = lambda x, m, call=call: call(f, x, m)
+        once = lambda x, m, call=call: call(_alone(f), x, m)
         try:
             state, text, usual = _attempt(once)
         except Exception:  # not called as it wants to be
@@ -235,6 +234,19 @@ def classify(name, f):
             else ("not covered", "", None)
         )
     return found[0], _shorten(found[1]), found[2]
+
+
+def _alone(f):
+    """f; of a ufunc, without the places for results behind its arguments, into which it would write."""
+    if not isinstance(f, np.ufunc):
+        return f
+
+    def call(*args):
+        if len(args) > f.nin:
+            raise TypeError(f"{f.__name__} takes {f.nin} arguments, not {len(args)}")
+        return f(*args)
+
+    return call
 
 
 def _kind(f):

@@ -81,8 +81,8 @@ def test_out_that_is_an_array():
     out = np.zeros(3)
     assert np.sum(ad.tensor(A), axis=0, out=out) is out
     assert out.tolist() == [3.0, 5.0, 7.0]
-    with pytest.raises(MutationError, match=r"sum\(\.\.\., out=\).*test_plain.py:\d+.*adjoint|ad.numpy.zeros"):
-        ad.grad(lambda x: np.sum(x, axis=0, out=np.zeros(3)).sum())(A)
+    with pytest.raises(MutationError, match=r"sum\(\.\.\., out=\).*ad.numpy.zeros"):
+        np.sum(ad.tensor(A).attach_grad(), axis=0, out=np.zeros(3))
     with pytest.raises(ValueError, match=r"out= of shape \(2,\)"):
         ad.grad(lambda x: np.sum(x, axis=0, out=anp.zeros(2)).sum())(A)
     with pytest.raises(TypeError, match="same_kind"):
