@@ -83,7 +83,8 @@ TABLE = {
     ),
     "size": (
         "compiled code works with arrays of known shapes",
-        "make it as long as it can get, np.zeros(x.size), and write into a part of it",
+        "make it as long as it can get, np.zeros(x.size), and write into a part of it; or compile in the argument that it comes from, "
+        "ad.jit(f, static_argnums=...)",
     ),
     "mask in place": (
         "another name may stand for them",

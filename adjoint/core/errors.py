@@ -180,7 +180,8 @@ def surfaced(error, before):
     tb = error.__traceback__
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
-    if not broken and (tb is None or not any(part in tb.tb_frame.f_code.co_filename for part in _OTHERS)):
+    hides = type(error).__module__ == "struct"  # which asks for a float, and says only that it got none
+    if not (broken or hides) and (tb is None or not any(part in tb.tb_frame.f_code.co_filename for part in _OTHERS)):
         return None
     for e in chain.values():
         if isinstance(e, _AskedError):

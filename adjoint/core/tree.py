@@ -79,7 +79,10 @@ def flatten(x, is_leaf=None):
     if type(x) is np.ndarray or type(x) is float:  # the common case, 1 us quicker
         return [x], LEAF
     leaves: list = []
-    structure = _flatten(x, leaves, is_leaf)
+    try:
+        structure = _flatten(x, leaves, is_leaf)
+    except RecursionError:
+        raise ShapeError(f"a {type(x).__name__} holds itself, or is nested too deeply for a container of values") from None
     return leaves, structure
 
 

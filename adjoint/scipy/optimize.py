@@ -14,6 +14,7 @@ from ..core.errors import AdjointError, refused, where
 from ..core.op import shape as shape_of
 from ..core.tensor import is_tensor
 from ..primitives.custom import custom_rule, stop_gradient
+from ..primitives.kinds import as_array
 from ..transforms import derivatives
 from ..transforms.calling import callbacks
 
@@ -185,6 +186,11 @@ def minimize(fun, x0, args=(), method=None, jac=None, hess=None, hessp=None, bou
     return result
 
 
+def _joined(y):
+    """The equations as an array, where they are a tuple of numbers."""
+    return as_array(y) if type(y) is tuple else y
+
+
 def _start(x0):
     if is_tensor(x0):  # a solution does not depend on where the search began
         x0 = plain(x0, "to start the search there")
@@ -228,7 +234,7 @@ def root(fun, x0, args=(), method="hybr", jac=None, tol=None, callback=None, opt
     """
     args, fun, jac = callbacks(_tuple(args), fun, jac)
     start = _start(x0)
-    flat = lambda x, *a: np.reshape(fun(x, *a), shape_of(x))
+    flat = lambda x, *a: np.reshape(_joined(fun(x, *a)), shape_of(x))
     exact = derivatives.jacobian(flat) if jac is None and method in ("hybr", "lm") else jac
     found: list = []
 
@@ -244,8 +250,22 @@ def root(fun, x0, args=(), method="hybr", jac=None, tol=None, callback=None, opt
     result = _optimize.OptimizeResult(found[0] if found else {})
     for stale in ("fjac", "r", "qtf", "cov_x", "ipvt"):
         result.pop(stale, None)
-    result.x, result.fun = x, fun(x, *args)
+    result.x, result.fun = x, _joined(fun(x, *args))
     return result
+
+
+def fsolve(func, x0, args=(), fprime=None, full_output=False, col_deriv=False, xtol=1.49012e-8, maxfev=0, band=None,
+           epsfcn=None, factor=100, diag=None):  # fmt: skip
+    """x with func(x, *args) == 0, by our Jacobian. As `scipy.optimize.fsolve`; differentiable in args.
+
+    >>> import adjoint as ad
+    >>> ad.grad(lambda p: fsolve(lambda x: [x[0] ** 3 - p], [1.0])[0])(8.0)
+    0.08333333333333333
+    """
+    if full_output or col_deriv:
+        raise NotImplementedError("fsolve has no derivative with full_output or col_deriv; see root")
+    options = {"xtol": xtol, "maxfev": maxfev, "band": band, "eps": epsfcn, "factor": factor, "diag": diag}
+    return root(func, np.atleast_1d(x0), args, jac=fprime, options=options).x
 
 
 def fixed_point(func, x0, args=(), xtol=1e-8, maxiter=500, method="del2"):
@@ -331,7 +351,7 @@ def least_squares(fun, x0, jac=None, bounds=(-np.inf, np.inf), method="trf", *, 
     array([-0.5, -0. ,  0.5])
     """
     (args, fun, jac), kwargs = callbacks(_tuple(args), fun, jac), kwargs or {}
-    f = lambda x, *a: np.ravel(fun(x, *a, **kwargs))
+    f = lambda x, *a: np.ravel(_joined(fun(x, *a, **kwargs)))
     exact = derivatives.jacobian(f) if jac is None else jac
     found: list = []
 

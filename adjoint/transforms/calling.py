@@ -205,7 +205,7 @@ def callbacks(args, *functions):
     return lifted(args, *[functools.partial(_called, f) if callable(f) else f for f in functions])
 
 
-def _called(f, *args, **kwargs):
+def _called(f, /, *args, **kwargs):
     y = call(f, args, kwargs)
     return as_array(y) if type(y) is list else y
 

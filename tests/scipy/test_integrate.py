@@ -1,5 +1,7 @@
 """Integrals and differential equations: SciPy's values, derivatives against differences and closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -134,3 +136,24 @@ def test_logsumexp_and_softmax():
     ad.check_grads(lambda a, b: special.logsumexp(a, 1, b, return_sign=True)[0], a / 100, b, order=2)
     ad.check_grads(lambda a: special.multigammaln(a, 3), 4.0, order=2)
     assert special.multigammaln(4.0, 3) == pytest.approx(scipy.special.multigammaln(4.0, 3))
+
+
+def _of_math(x, w, c):
+    return math.sqrt(c + x * x) * math.sin(w * x)
+
+
+def test_the_integrand_may_use_the_math_module():
+    """At its limits too, where the way back calls it on tensors."""
+
+    def f(a):
+        return scipy.integrate.quad(_of_math, 0.1 * a, a, args=(2 * a, a))[0]
+
+    h = 1e-5
+    want = (f(1.3 + h) - f(1.3 - h)) / (2 * h)
+    for make in (
+        ad.grad,
+        lambda f: ad.grad(ad.differentiable(f)),
+        lambda f: ad.jit(ad.grad(f)),
+        lambda f: ad.grad(ad.jit(f)),
+    ):
+        assert np.isclose(make(f)(1.3), want, rtol=1e-7)

@@ -162,3 +162,17 @@ def test_solvers_are_not_tried_on_ones_under_jit():
     x = lambda p: optimize.minimize(lambda t: np.sum((t - p) ** 2), np.zeros(2)).x.sum()
     assert ad.jit(x)(3.0) == pytest.approx(6.0)
     assert ad.jit(told)(3.0) == ["fun", "x"]  # what a solver tells beside is not known before it ran
+
+
+def test_fsolve():
+    """The unknowns of two equations that give a tuple; by the implicit function theorem x + y = a, x y = a^2 / 8."""
+
+    def f(a):
+        x, y = optimize.fsolve(lambda v: (v[0] + v[1] - a, v[0] * v[1] - a * a / 8), [1.0, 0.2])
+        return x * y * y
+
+    want = 3 * f(1.3) / 1.3  # f(a) = f(1) a^3
+    for make in (ad.grad, lambda f: ad.jit(ad.grad(f)), lambda f: ad.grad(ad.jit(f))):
+        assert np.isclose(make(f)(1.3), want, rtol=1e-9)
+    with pytest.raises(NotImplementedError, match="full_output"):
+        optimize.fsolve(lambda x: x * x - 2, 1.0, full_output=True)
