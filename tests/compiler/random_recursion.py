@@ -11,6 +11,7 @@ class Writer:
         self.calls = 0
         self.pair = self.random.random() < 0.3  # whether the function returns two values
         self.count = self.random.random() < 0.5  # whether it takes a number that starts known
+        self.middle = self.random.random() < 0.4  # whether it takes a bound that no derivative leads to
 
     def number(self):
         return repr(round(self.random.uniform(-1.5, 1.5), 2))
@@ -33,6 +34,8 @@ class Writer:
             args[0] = self.call(names)
         if self.count:
             args.append(self.random.choice(["k + 1", "k * 2", "k"]))
+        if self.middle:
+            args.append(f"m={self.random.choice(['0.5 * (m + 1.0)', '0.5 * m', '0.9 * m + 0.01 * m * m'])}")
         return f"f({', '.join(args)})"
 
     def put(self, indent, text):
@@ -71,8 +74,8 @@ class Writer:
         return names
 
     def function(self):
-        names = ["x", "y", *["k"] * self.count]
-        self.put(0, f"def f(x, y, fuel{', k=1' if self.count else ''}):")
+        names = ["x", "y", *["k"] * self.count, *["m"] * self.middle]
+        self.put(0, f"def f(x, y, fuel{', k=1' if self.count else ''}{', m=0.5' if self.middle else ''}):")
         self.put(1, "if fuel < 1:")
         self.put(2, f"return {self.result(names)}")
         names = self.block(1, names, 2)

@@ -396,6 +396,10 @@ def test_random_recursion(seed):
         if seed % 5 == 0:
             want = ad.grad(f, (0, 1, 2))(*args)
             close(ad.grad(lambda *args: g.run(*args)[0], (0, 1, 2))(*args), want, 1e-9)
+    if seed % 5 == 1:
+        compiled = ad.jit(ad.grad(f, (0, 1)))
+        for (x, y), fuel in zip(rows, (0.5, 2.2, 3.3, 4.1), strict=True):
+            close(compiled(float(x), float(y), fuel), ad.grad(f, (0, 1))(float(x), float(y), fuel), 1e-8)
 
 
 def test_what_it_prints_and_checks_is_done_though_nobody_reads_what_it_returns(capsys):
