@@ -49,6 +49,7 @@ def test_adjoint_numpy_has_numpys_signatures():
         ours, theirs = getattr(anp, name), getattr(np, name, None)
         skip = theirs is None or isinstance(theirs, (np.ufunc, type)) or not inspect.isfunction(ours)
         skip = skip or name == "clip"  # the array API standard calls its bounds min and max; a_min and a_max work too
+        skip = skip or name == "arange"  # NumPy takes start= by name and dtype by place, which its own signature denies
         if skip:
             continue
         assert inspect.getdoc(ours), f"adjoint.numpy.{name} has no docstring"

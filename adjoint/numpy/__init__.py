@@ -34,7 +34,7 @@ __array_namespace_info__ = standard.__array_namespace_info__
 __array_api_version__ = standard.API_VERSION
 
 _CREATE = (
-    "zeros", "ones", "full", "empty", "arange", "eye", "identity", "tri", "indices", "vander",
+    "zeros", "ones", "full", "empty", "eye", "identity", "tri", "indices", "vander",
     "fromfunction", "hamming", "hanning", "bartlett", "blackman", "kaiser",
 )  # fmt: skip
 

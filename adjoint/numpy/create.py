@@ -1,12 +1,25 @@
-"""Ranges between bounds that may be tensors: linspace and its kin."""
+"""Ranges between bounds that may be tensors: arange, linspace and its kin."""
 
 import numpy as np
 
 from ..core.op import is_plain
 from ..core.op import shape as shape_of
-from ..core.tensor import untracked
+from ..core.tensor import concrete, untracked
 from ..core.types import typeof
 from ..primitives.kinds import as_array, implements
+
+
+@implements(np.arange)
+def arange(start, stop=None, step=1, dtype=None, *, device=None, like=None):
+    """Evenly spaced values from start to below stop, as many as these have now; differentiable in start and step. As `numpy.arange`."""
+    if stop is None:
+        start, stop = 0, start
+    if is_plain(start, stop, step):
+        return untracked(np.arange(start, stop, step, dtype))
+    known = [concrete(x, "to count the values of arange") for x in (start, stop, step)]
+    whole = np.arange(*known, dtype=dtype)
+    delta = (start + step) - start  # so NumPy steps, to the last bit
+    return np.astype(start + np.arange(whole.size) * delta, whole.dtype)
 
 
 @implements(np.linspace)

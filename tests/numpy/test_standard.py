@@ -154,3 +154,18 @@ def test_a_tensor_that_nobody_differentiates_may_be_added_into_an_array():
     np.add(anp.ones(3), a, out=a, where=np.array([True, False, True]))
     assert type(a) is np.ndarray
     np.testing.assert_array_equal(a, [3.0, 2.0, 3.0])
+
+
+def test_arange_between_tensors():
+    """Entry k is start + k step, and there are as many as NumPy makes."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b, s = rng.normal(), rng.normal() * 5, rng.uniform(0.05, 1)
+        y, pull = ad.vjp(lambda a, b, s: anp.arange(a, b, s), a, b, s)
+        np.testing.assert_array_equal(y, np.arange(a, b, s))
+        n = y.size
+        np.testing.assert_allclose([float(g) for g in pull(np.ones(n))], [n, 0, n * (n - 1) / 2], rtol=1e-12)
+    assert ad.grad(lambda x: np.arange(0, x, 0.5).sum() * x)(3.2) == 10.5
+    assert anp.arange(3.0, dtype=np.float32).dtype == np.float32 and anp.arange(1, 7, 2).dtype == np.arange(1).dtype
+    with pytest.raises(ad.errors.ConcreteError, match="to count the values of arange"):
+        ad.vmap(lambda x: anp.arange(x).sum())(np.array([2.0, 3.0]))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...core.errors import ConcreteError
-from ...core.tensor import FUNCTIONS, is_tensor
+from ...core.tensor import FUNCTIONS, complete, is_tensor
 from ...primitives.kinds import as_array
 from ...primitives.shape import python_number
 from ..fence import refuse
@@ -51,6 +51,9 @@ def _sized(f):
         for x in (*args[:3], *(kwargs.get(k) for k in ("shape", "N", "M", "n", "start", "stop", "step"))):
             if any(map(unknown, x if type(x) in (tuple, list) else (x,))):
                 raise refuse("size", f"np.{f.__name__} makes an array whose shape depends on a value that is not known")
+        if f is np.arange and any(map(is_tensor, (*args, *kwargs.values()))):
+            complete()
+            return FUNCTIONS[f](*args, **kwargs)
         return wrapped(f(*args, **kwargs))
 
     return call
