@@ -113,8 +113,8 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th quantiles of what is not NaN; differentiable in a and q. As `numpy.nanquantile`."""
     no_out("nanquantile", out)
-    a, q = as_array(a), as_array(q)
-    if is_plain(a, q):
+    a, q, weights = as_array(a), as_array(q), as_array(weights)
+    if is_plain(a, q, weights):
         return np.nanquantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
     check_quantile("nanquantile", a, q, method, weights)
     lines, n, axes, rank = _counted_lines(a, axis)
@@ -182,7 +182,7 @@ def _edges(a, bins, range, weights, name):
     low, high = (None, None) if range is None else range
     plain = None if range is None else (_values(low, name), _values(high, name))
     given = np.asarray(_values(weights, name)) if isinstance(bins, str) and weights is not None else None
-    values = np.histogram_bin_edges(np.asarray(_values(a, name)), bins, plain, given)
+    values = np.histogram_bin_edges(np.asarray(_values(a, name)), _values(bins, name), plain, given)
     if is_plain(a, low, high):
         return values, values
     if range is None:

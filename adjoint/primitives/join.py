@@ -409,6 +409,10 @@ def _pad_statistic(x, width, mode, stat_length=None, end_values=0):
     ends = broadcast_to(as_array(ends), (len(width), 2))
     for axis, pair in enumerate(width):
         n = shape_of(x)[axis]
+        if pair == (0, 0):
+            continue
+        if not n:
+            raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
         border = []
         for side, more in enumerate(pair):
             near = 1 if f is None else n if lengths is None else min(lengths[axis][side], n)

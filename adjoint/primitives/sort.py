@@ -270,8 +270,8 @@ def check_quantile(name, a, q, method, weights):
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """The q-th quantiles along axes, between the sorted values; differentiable in a, and in q. As `numpy.quantile`."""
     no_out("quantile", out)
-    a, q = as_array(a), as_array(q)
-    if is_plain(a, q):
+    a, q, weights = as_array(a), as_array(q), as_array(weights)
+    if is_plain(a, q, weights):
         return np.quantile(a, q, axis, method=method, keepdims=keepdims, weights=weights)
     check_quantile("quantile", a, q, method, weights)
     lines, axes, rank = _sorted_lines(a, axis)

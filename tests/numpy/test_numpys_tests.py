@@ -35,6 +35,9 @@ def test_pad_by_a_ramp():
     agrees(lambda x, end: np.pad(x, ((2, 3), (0, 4)), "linear_ramp", end_values=((1.0, 2.0), (3.0, 4.0))), X, X)
     ends = lambda e: np.pad(np.ones(2) * e[0], 2, "linear_ramp", end_values=e[1])
     np.testing.assert_allclose(ad.jacobian(ends)(np.array([1.0, 0.0]))[:, 1], [1, 0.5, 0, 0, 0.5, 1])
+    assert value(lambda x: np.pad(x, ((3, 3), (0, 0), (1, 1)), "mean"), np.zeros((2, 0, 2))).shape == (8, 0, 4)
+    with pytest.raises(ValueError, match="empty axis 0"):
+        ad.vjp(lambda x: np.pad(x, 4, "linear_ramp"), np.zeros(0))
     assert value(lambda x: np.pad(x, 3, "constant"), np.float64(2.0)) == 2.0  # a number has no border
 
 
@@ -56,6 +59,14 @@ def test_quantiles_of_what_has_none():
             ad.vjp(lambda q: f(X, q), np.array([0.5, np.nan]))  # noqa: B023
     assert np.isnan(value(lambda x: np.nanmedian(x, axis=0), np.zeros((0, 3)))).tolist() == [True] * 3
     assert np.isnan(value(lambda x: np.nanpercentile(x, [40, 20]), np.zeros((0, 3)))).tolist() == [True] * 2
+
+
+def test_tensors_in_places_that_ask_for_numbers():
+    for f in (np.quantile, np.nanquantile):
+        with pytest.raises(MissingRuleError, match="weights="):
+            ad.vjp(lambda w: f(np.ones(3), 0.5, weights=w, method="inverted_cdf"), np.ones(3))  # noqa: B023
+    with pytest.raises(ValueError, match="must be 1d"):
+        ad.vjp(lambda e: np.histogram(np.ones(3), bins=e)[0], np.ones((2, 2)))
 
 
 def test_cov_in_float32():
