@@ -114,7 +114,9 @@ def quad(func, a, b, args=(), full_output=0, epsabs=1.49e-8, epsrel=1.49e-8, lim
         return y
 
     integrand = lambda x, *ps: func(x, *full(ps))
-    options = {"epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": points}
+    # func may be infinite at a limit, which is not asked where nobody wants its derivative
+    limits = [is_tensor(v) and v.trace is not None for v in (a, b)]
+    options = {"epsabs": epsabs, "epsrel": epsrel, "limit": limit, "points": points, "limits": limits}
     rule = custom_rule(value, vjp=_under_the_integral(integrand, options), like=lambda *_: 0.0)
     y = rule(a, b, *[leaves[i] for i in live])
     return y, error[0] if error else np.nan  # captured, nothing was integrated yet
@@ -130,7 +132,7 @@ def _under_the_integral(f, options):
                 return sign * np.where(finite, np.sum(g * f(np.where(finite, x, 0.0), *ps)), 0.0)
             return sign * np.sum(g * f(x, *ps)) if finite else None
 
-        limits = (at(a, -1.0), at(b, 1.0))
+        limits = tuple(at(*row) if w else None for row, w in zip(((a, -1.0), (b, 1.0)), options["limits"], strict=True))
         if not ps:
             return limits
         shapes = [shape_of(p) for p in ps]

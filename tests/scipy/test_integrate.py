@@ -157,3 +157,18 @@ def test_the_integrand_may_use_the_math_module():
         lambda f: ad.grad(ad.jit(f)),
     ):
         assert np.isclose(make(f)(1.3), want, rtol=1e-7)
+
+
+def test_an_integrand_that_is_infinite_at_a_limit():
+    """The integral of r / sqrt(x) from 0 to 1 is 2 r; at 0, whose derivative nobody asks for, Python would divide by zero."""
+
+    def f(r):
+        return scipy.integrate.quad(lambda x, r: r / math.sqrt(x), 0.0, 1.0, args=(r,))[0]
+
+    for make in (
+        ad.grad,
+        lambda f: ad.grad(ad.differentiable(f)),
+        lambda f: ad.jit(ad.grad(f)),
+        lambda f: ad.grad(ad.jit(f)),
+    ):
+        assert np.isclose(make(f)(1.3), 2.0, rtol=1e-9)
