@@ -8,7 +8,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import DTypeError, ShapeError, warn, where
 from ..core.tensor import is_tensor, is_tracked, untracked
-from ..primitives.loops import call as call_graph
+from ..primitives.branches import call as call_graph
 from ..primitives.schedule import SCHEDULE
 from ..traces.capture import Capture
 from ..traces.graph import Graph

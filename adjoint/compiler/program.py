@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import warn
 from ..core.types import Array
-from ..primitives import loops
+from ..primitives import branches
 from . import passes
 from .passes.plain import plain
 
@@ -279,9 +279,9 @@ def unavailable() -> str:
 
 
 def _run(graph, args):
-    """What evaluates a `call` op whose graph was compiled: hooked into primitives.loops."""
+    """What evaluates a `call` op whose graph was compiled: hooked into primitives.branches."""
     return tuple(program(graph)(*args))
 
 
-loops.COMPILED.append(_run)
+branches.COMPILED.append(_run)
 

@@ -1,7 +1,7 @@
 """Control flow: cond, while_loop, scan.
 
 While the test is known, they are plain Python: the branch is called, the loop runs. Where it is not (a captured or a
-batched value), they become one op each (loops.py), whose bodies are graphs; outer values that a body uses become its
+batched value), they become one op each (branches.py, loops.py), whose bodies are graphs; outer values that a body uses become its
 inputs.
 """
 
@@ -15,7 +15,8 @@ from ..core.tensor import is_tensor, peek
 from ..core.tuples import items
 from ..core.types import Array, typeof
 from ..traces.capture import Capture, capture
-from .loops import cond_op, scan_op, while_op
+from .branches import cond_op
+from .loops import scan_op, while_op
 from .schedule import loop
 
 # What users call

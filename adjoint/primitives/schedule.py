@@ -18,7 +18,8 @@ from ..core.op import bind
 from ..core.tuples import items
 from ..core.types import Array, typeof
 from ..traces.capture import capture
-from .loops import call, call_op, scan_op, while_op
+from .branches import call, call_op
+from .loops import scan_op, while_op
 
 SCHEDULE: ContextVar = ContextVar("schedule", default=None)  # None: every state is kept; "log"
 FAN = 10  # about how many states a level keeps

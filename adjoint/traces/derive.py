@@ -63,7 +63,7 @@ def jvp_graph(graph, active):
     return graph.cache[key]
 
 
-CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.loops
+CHEAP: set = set()  # names of ops that cost no more than to save their result and load it; filled by primitives.branches
 
 
 COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "max", "min"}

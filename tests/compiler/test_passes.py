@@ -22,7 +22,7 @@ from adjoint.compiler.passes.simplify import RULES, simplify
 from adjoint.core.errors import ConcreteError
 from adjoint.core.op import OPS, Op, bind
 from adjoint.core.types import Array
-from adjoint.primitives.loops import call
+from adjoint.primitives.branches import call
 from adjoint.traces.capture import capture
 from adjoint.traces.graph import Const, Graph, Line, Var
 from tests.laws.test_control import FUNCTIONS as CONTROL

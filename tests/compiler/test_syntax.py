@@ -17,7 +17,7 @@ import adjoint as ad
 from adjoint.compiler.fence import FenceError
 from adjoint.compiler.syntax import Recorder, differentiable, recording, rewrite, staged
 from adjoint.core import errors, tree
-from adjoint.primitives.loops import cond_op
+from adjoint.primitives.branches import cond_op
 from adjoint.traces.capture import capture
 from tests.compiler.random_control import program
 from tests.programs.constructs import CONSTRUCTS

@@ -21,10 +21,11 @@ from ...core.errors import ShapeError, user_line
 from ...core.op import Op, bind
 from ...core.tuples import items
 from ...core.types import Array, Tuple, typeof
+from ...primitives.branches import cond_op
 from ...primitives.checks import check_op
 from ...primitives.control import _captured, cond, to_type
 from ...primitives.index import getitem, index_set
-from ...primitives.loops import cond_op, while_op
+from ...primitives.loops import while_op
 from ...traces.capture import capture
 from ...traces.derive import floats, strong, zeros
 from ...traces.graph import Const, Graph

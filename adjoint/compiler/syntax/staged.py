@@ -9,8 +9,8 @@ from ...core.errors import AdjointError, user_line
 from ...core.tensor import is_tensor
 from ...core.tuples import items
 from ...core.types import typeof
+from ...primitives.branches import cond_op
 from ...primitives.checks import Again, check_op, guarded
-from ...primitives.loops import cond_op
 from ...traces.graph import Graph, Var
 from ..fence import FenceError, Unreachable, refuse
 from .frames import FRAMES, Frame, as_of, assign, contents, emit, link, put_contents
