@@ -22,6 +22,7 @@ COMPILED = ("jit(grad)", "grad(jit)")
 # what is refused so far, and in which modes; the rest must be right
 REFUSED = {
     "flat_written": MODES,
+    "buffer_of_outside": ("grad",),  # written twice, if it were called again as a copy
     "filtered_list": COMPILED,
     # SciPy: no rule, or an iteration of its own that needs values
     **dict.fromkeys(
@@ -76,7 +77,7 @@ def test_the_corpus_is_large():
     assert len(ORDINARY) >= 115 and len({p.name for p in ORDINARY}) == len(ORDINARY)
     assert groups["numpy"] >= 33 and groups["made and filled"] >= 26 and groups["Python's scalars"] >= 16
     assert groups["scipy"] >= 40
-    assert len(set(REFUSED) - {p.name for p in ORDINARY if p.group == "scipy"}) <= 2
+    assert len(set(REFUSED) - {p.name for p in ORDINARY if p.group == "scipy"}) <= 3
 
 
 def main():
