@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import adjoint as ad
-from adjoint.compiler.native import kernel
+from adjoint.compiler.native import build, kernel
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -3.0, np.inf, -np.inf, np.nan, 1e-310])
 
@@ -70,6 +70,20 @@ def test_choices(monkeypatch, seed, inside):
     assert "blendv" not in jumping.lower()
     if not inside and sum(name in kernel.CHOICES for name in names) >= 64 and platform.machine() == "x86_64":
         assert masks
+
+
+def test_huge_code_is_made_in_haste(monkeypatch):
+    f, args = program(11, 160), np.arange(5.0)
+    want = ad.jit(f)(*args)
+    efforts = []
+    compile_object = build.compile_object
+    monkeypatch.setattr(
+        build, "compile_object", lambda text, effort: efforts.append(effort) or compile_object(text, effort)
+    )
+    monkeypatch.setattr(build, "HUGE", (200, build.HUGE[1]))
+    monkeypatch.setattr(build.cache, "get", lambda key: None)
+    np.testing.assert_array_equal(ad.jit(f)(*args), want)
+    assert efforts == [(1, 0)]
 
 
 def test_choices_in_loops_stay_jumps():
