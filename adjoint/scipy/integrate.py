@@ -165,7 +165,8 @@ def _quad_vec(f, a, b, ps, options):
             raise ArithmeticError(f"the derivative's integral does not converge (error {e:.2g}): {info.message}")
         return y
 
-    return custom_rule(value, vjp=_under_the_integral(f, options))(a, b, *ps)
+    size = sum(int(np.prod(shape_of(p), dtype=int)) for p in ps[1:])
+    return custom_rule(value, vjp=_under_the_integral(f, options), like=lambda *_: np.zeros(size))(a, b, *ps)
 
 
 # Differential equations: SciPy chooses the steps on the values, and the same steps are taken again with tensors. The

@@ -172,3 +172,10 @@ def test_an_integrand_that_is_infinite_at_a_limit():
         lambda f: ad.grad(ad.jit(f)),
     ):
         assert np.isclose(make(f)(1.3), 2.0, rtol=1e-9)
+
+
+def test_no_integral_is_tried_on_ones_under_jit():
+    """The integral of 1 / (r - x) from 0 to 1 is log(r / (r - 1)); for r = 1 it is infinite."""
+    f = lambda r: scipy.integrate.quad(lambda x, r: 1 / (r - x), 0.0, 1.0, args=(r,))[0]
+    assert np.isclose(ad.jit(ad.grad(f))(3.0), 1 / 3 - 1 / 2, rtol=1e-9)
+    assert np.isclose(ad.jit(ad.grad(ad.grad(f)))(3.0), 1 / 4 - 1 / 9, rtol=1e-8)
