@@ -39,11 +39,17 @@ def ours(module):
     return found
 
 
-def stand_before(namespace, module):
-    """In the globals of a module of ours: each function that `module` has too becomes a front of it."""
+def stand_before(namespace, module, but=()):
+    """In the globals of a module of ours: each function that `module` has too becomes a front of it, but those named."""
     for name, mine in list(namespace.items()):
         theirs = getattr(module, name, None)
-        if type(mine) is types.FunctionType and not name.startswith("_") and callable(theirs) and theirs is not mine:
+        if (
+            type(mine) is types.FunctionType
+            and name not in but
+            and name[0] != "_"
+            and callable(theirs)
+            and theirs is not mine
+        ):
             namespace[name] = (_ufunc if type(theirs) is np.ufunc else front)(theirs, mine)
 
 

@@ -131,6 +131,9 @@ def eigh(a, b=None, *, lower=True, eigvals_only=False, overwrite_a=False, overwr
          subset_by_index=None, subset_by_value=None, driver=None):  # fmt: skip
     """(eigenvalues, eigenvectors) of a Hermitian matrix. As `scipy.linalg.eigh`, of all of them, without b."""
     if b is not None or subset_by_index is not None or subset_by_value is not None:
+        if is_plain(a, b):
+            return _linalg.eigh(a, b, lower=lower, eigvals_only=eigvals_only, type=type, check_finite=check_finite,
+                                subset_by_index=subset_by_index, subset_by_value=subset_by_value, driver=driver)  # fmt: skip
         raise refused("eigh has no derivative rule for b, subset_by_index or subset_by_value")
     side = "L" if lower else "U"
     return np.linalg.eigvalsh(_matrix(a), side) if eigvals_only else tuple(np.linalg.eigh(_matrix(a), side))
@@ -153,6 +156,8 @@ def eig(
 ):
     """Eigenvalues and right eigenvectors of a square matrix. As `scipy.linalg.eig`, without b and left eigenvectors."""
     if b is not None or left or homogeneous_eigvals:
+        if is_plain(a, b):
+            return _linalg.eig(a, b, left, right, check_finite=check_finite, homogeneous_eigvals=homogeneous_eigvals)
         raise refused("eig with b, left or homogeneous_eigvals has no derivative rule")
     if not right:
         return np.linalg.eigvals(_matrix(a)) + 0j  # SciPy's are complex, real ones too
@@ -386,7 +391,8 @@ def circulant(c):
     return c[(i[:, None] - i) % len(i)]
 
 
-stand_before(globals(), _linalg)
+# SciPy's signs of eigenvectors are others than NumPy's: those of plain arrays must not differ from those of tensors
+stand_before(globals(), _linalg, but=("eigh", "eig", "svd"))
 
 
 def __getattr__(name):
