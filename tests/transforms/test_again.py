@@ -361,3 +361,25 @@ def test_without_text():
     with pytest.raises(errors.LeakError) as told:
         ad.grad(scope["f"])(0.5)
     assert any("did not keep its text" in note for note in told.value.__notes__)
+
+
+def test_the_text_of_a_command_is_had():
+    import subprocess
+    import sys
+
+    program = """
+import math, numpy as np, adjoint as ad
+def f(x):
+    a = np.zeros(2)
+    a[0] = math.sin(x)
+    return a.sum()
+scope = {"math": math}
+exec("def f(x):\\n    return math.sin(x)", scope)
+print(ad.grad(f)(0.0), ad.vmap(lambda x: x if x > 0 else -x)(np.array([1.0, -2.0])))
+try:
+    ad.grad(scope["f"])(0.0)
+except ad.errors.LeakError as error:
+    print(error.__notes__[0][:40])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "1.0 [1. 2.]\nit was not called again as a copy that k\n", done.stdout + done.stderr

@@ -42,7 +42,7 @@ class Choice:
         raise refuse("choice", "Python itself asks for the truth of a text that is not known")
 
     def __call__(self, *args, **kwargs):
-        from .runtime import called
+        from .names import called
 
         return by_cases(self, lambda f: called(f, *args, **kwargs))
 

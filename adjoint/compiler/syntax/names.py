@@ -21,6 +21,7 @@ from .maybe import Maybe, present
 from .merge import Gap, use
 from .numpys import vectorized
 from .outside import changing, forget, fresh, read_item, recorder, unknown_key
+from .recursion import watched
 from .source import NoSource
 from .textless import told_copy
 
@@ -81,6 +82,10 @@ def resolve(f):
     if kind is np.vectorize:
         return functools.partial(vectorized, f, resolve(f.pyfunc))
     return _library(f)
+
+
+def called(f, /, *args, **kwargs):
+    return watched(resolve(f))(*args, **kwargs)
 
 
 def copied(f):

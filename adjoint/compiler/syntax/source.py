@@ -3,6 +3,7 @@
 import ast
 import inspect
 import linecache
+import sys
 import textwrap
 
 
@@ -12,7 +13,7 @@ class NoSource(Exception):
 
 def find(code, globals_):
     """The FunctionDef or Lambda node of a code object. Raises NoSource."""
-    lines = linecache.getlines(code.co_filename, globals_)
+    lines = linecache.getlines(code.co_filename, globals_) or _command(code)
     if not lines:
         raise NoSource("Python did not keep its text (exec, python -c or the plain prompt)")
     if not 0 < code.co_firstlineno <= len(lines):
@@ -21,6 +22,26 @@ def find(code, globals_):
     if _parameters(node) != code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
         raise NoSource("its text has changed since it was loaded")
     return node
+
+
+def _command(code):
+    """The text of `python -c`, if the code is of it: what exec compiles bears the same name."""
+    argv = sys.orig_argv
+    if code.co_filename != "<string>" or "-c" not in argv[:-1]:
+        return []
+    text = argv[argv.index("-c") + 1]
+    try:
+        whole = compile(text, "<string>", "exec", dont_inherit=True)
+    except SyntaxError:
+        return []
+    return text.splitlines(keepends=True) if code in _codes(whole) else []
+
+
+def _codes(code):
+    yield code
+    for x in code.co_consts:
+        if type(x) is type(code):
+            yield from _codes(x)
 
 
 def _parameters(node):
