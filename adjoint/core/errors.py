@@ -19,6 +19,7 @@ import os
 import sys
 import warnings
 from contextvars import ContextVar
+from threading import get_ident
 
 # While rewritten code runs: a function from a user's function to its copy (compiler.syntax), so that what a transform calls
 # is rewritten too. It is here because messages ask it: they do not advise what is on already.
@@ -46,7 +47,11 @@ class ShapeError(AdjointError, ValueError):
     """Shapes that do not fit together."""
 
 
-raised = [0, None]  # how many of the two errors below there were, and (class, arguments) of the last: see `surfaced`
+raised = [
+    0,
+    None,
+    0,
+]  # how many of the two errors below there were, (class, arguments) of the last, its thread: see `surfaced`
 
 
 class _AskedError(AdjointError, TypeError):
@@ -54,7 +59,7 @@ class _AskedError(AdjointError, TypeError):
 
     def __init__(self, *args):
         super().__init__(*args)
-        raised[:] = raised[0] + 1, (type(self), args)
+        raised[:] = raised[0] + 1, (type(self), args), get_ident()
 
 
 class LeakError(_AskedError):

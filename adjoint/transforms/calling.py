@@ -4,6 +4,7 @@ What goes out has the kind that came in: Python floats, NumPy scalars, arrays, t
 """
 
 import functools
+from threading import get_ident
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from ..core.errors import (
     raised,
     rewriting,
     surfaced,
+    warn,
     where,
 )
 from ..core.op import check_array, labels
-from ..core.tensor import Tensor, is_tensor, untracked
+from ..core.tensor import Tensor, is_tensor, set_class, untracked
 from ..core.types import Array, native, typeof
 from ..primitives.kinds import as_array, cast, zeros_like
 from ..primitives.shape import python_number
@@ -106,7 +108,7 @@ class Arguments:
                 kwargs[key] = value
             else:
                 args[key] = value
-        return call(f, args, kwargs)
+        return call(f, args, kwargs, tensors)
 
     def collect(self, values):
         """Flat values as the picked arguments are: one container, or a tuple of them."""
@@ -169,23 +171,33 @@ COPIES: list = []  # call_copy and again of compiler.syntax, which comes later a
 _losing: dict = {}  # id of a code object -> it, of functions that lose a derivative as they stand: they run as copies at once
 
 
-def call(f, args, kwargs):
-    """f(*args, **kwargs); where f loses a derivative as it stands, its copy in its place, which may not (config.rewrite)."""
+def call(f, args, kwargs, leaves=None):
+    """f(*args, **kwargs); where f loses a derivative as it stands, its copy in its place, which may not (config.rewrite).
+
+    leaves: the tensors among the arguments, where they may be in containers.
+    """
     copy_of = rewriting.get()
     if copy_of is not None:
         return _worded(copy_of(f), args, kwargs)
     if _losing and id(_code(f)) in _losing and config.rewrite:
         return _worded(COPIES[0], (f, args, kwargs), {})
+    # what f writes into its arguments before it breaks off is undone for the copy (and what is held here, is not written in place)
+    states = [(x, type(x), x.value, x.trace, x.info) for x in (filter(is_tensor, args) if leaves is None else leaves)]
+    before = raised[0]
     try:
-        return _worded(f, args, kwargs)
+        y = _worded(f, args, kwargs)
     except _LOSSES as error:
         ours = error
+    else:
+        return y if raised[0] == before or raised[2] != get_ident() else _swallowed(f, args, kwargs, states, y, before)
     try:  # here: within the handler, what was lost would become the context of what the copy raises
         code = _code(f)
         if config.rewrite and code is not None:
+            _restore(states)
             done, y = _worded(COPIES[1], (f, args, kwargs), {})
             if done:
                 _losing[id(code)] = code
+                raised[0] = before  # for a transform further out, nothing was lost
                 return y
             if y:
                 ours.add_note(f"it was not called again as a copy that keeps the derivative: {y}")
@@ -198,6 +210,41 @@ def call(f, args, kwargs):
         raise ours
     finally:
         del ours  # it holds this frame
+
+
+def loses(f):
+    """Whether f is known to lose a derivative as it stands: it is called as its copy."""
+    return id(_code(f)) in _losing
+
+
+def _restore(states):
+    for x, kind, value, trace, info in states:
+        if trace is not None and x.info is not info:
+            set_class(x, kind)
+            x.value, x.trace, x.info = value, trace, info
+
+
+def _swallowed(f, args, kwargs, states, y, before):
+    """What f gives as a copy, in the place of y, on the way to which it caught an error about a lost derivative."""
+    code, told = _code(f), raised[1]
+    if not config.rewrite or code is None:
+        return y
+    now = [(x, type(x), x.value, x.trace, x.info) for x, *_ in states]
+    _restore(states)
+    try:
+        done, other = _worded(COPIES[1], (f, args, kwargs), {})
+    except AdjointError as error:
+        done, other = False, str(error)
+    raised[0] = before
+    if done:
+        _losing[id(code)] = code
+        return other
+    _restore(now)
+    if other:
+        warn(
+            f"{defined(f)} caught an error about a lost derivative, and what it did then is differentiated: {told[1][0]} ({other})"
+        )
+    return y
 
 
 def callbacks(args, *functions):

@@ -5,6 +5,7 @@ import numpy as np
 from ..core import tree
 from ..core.errors import CheckError, defined
 from ..core.op import shape as shape_of
+from ..core.tensor import is_tensor
 from ..core.types import typeof
 from .calling import call, check_input
 from .derivatives import jvp, vjp
@@ -36,7 +37,7 @@ def check_grads(f, *args, order=1, modes=("fwd", "rev"), atol=None, rtol=None, e
     eps = eps if eps is not None else 1e-2 if single else 1e-3
 
     def flat(*xs):
-        return tree.flatten(call(f, tree.unflatten(structure, xs), {}))[0]
+        return tree.flatten(call(f, tree.unflatten(structure, xs), {}, [x for x in xs if is_tensor(x)]))[0]
 
     _check(flat, leaves, order, modes, atol, rtol, eps, rng, defined(f))
 

@@ -51,7 +51,7 @@ def vmap(f, in_axes=0, out_axes=0):
             for x, a in zip(leaves, flat_axes, strict=True)
         ]
         try:
-            y = call(f, tree.unflatten(structure, inputs), kwargs)
+            y = call(f, tree.unflatten(structure, inputs), kwargs, [x for x in inputs if is_tensor(x)])
             outs, out_structure = tree.flatten(y)
             for out in outs:
                 check_output(f, out)

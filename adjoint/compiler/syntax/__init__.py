@@ -14,7 +14,7 @@ import numpy as np
 
 from ...core import tree
 from ...core.derived import derive
-from ...core.errors import rewriting
+from ...core.errors import raised, rewriting
 from ...core.tensor import is_tensor
 from ..fence import refuse
 from .copies import GENERATED, is_library
@@ -149,10 +149,11 @@ def call_copy(f, args, kwargs, now=None):
     token, token2 = session.set(now), rewriting.set(copy_of)
     try:
         args = [now.tensor(a) if type(a) is np.ndarray and a.dtype.kind in "biufc" else a for a in args]
-        told = recorder.get()
+        told, before = recorder.get(), raised[0]
         if told is not None:
             _adopt(told, f)
         y = watched(resolve(f))(*args, **kwargs)
+        raised[0] = before  # what it tried in vain, as to keep a loop one, is nobody's business
         return y if type(y) is float else _result(y, tensors)
     finally:
         session.reset(token)

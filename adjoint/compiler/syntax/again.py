@@ -5,8 +5,7 @@ they stand; the copy can (see `differentiable`). So a transform whose function m
 What was done before that point is then done twice, at this first call: that is the same only if the function keeps to itself.
 A Watch sees to it that it does. Where the copy draws random numbers that it did not seed, advances an iterator of outside,
 changes what is outside, or reads what its text may have set there in the first run, its result is not used, and the error of the
-plain run stands. An attribute that is set before it is read does not count. (What it cannot see: an entry of a list or dict of
-outside that only the first run has changed.)
+plain run stands. An attribute that is set before it is read does not count. What only the first run may have changed, earlier.py tells.
 """
 
 import dis
@@ -18,7 +17,7 @@ import numpy as np
 
 from ...core.tensor import is_tensor
 from ..fence import FenceError
-from . import Recorder, call_copy, recording
+from . import Recorder, call_copy, earlier, recording
 from .copies import is_library, rewritten
 from .outside import Session
 from .source import NoSource
@@ -32,7 +31,7 @@ _SETS = {
     "DELETE_GLOBAL": "global",
     "STORE_DEREF": "cell",
 }
-_MAKERS = {"__init__", "__new__", "__post_init__"}  # what they set belongs to an object that is new
+_MAKERS = earlier._MAKERS
 
 
 class Watch(Recorder):
@@ -41,10 +40,12 @@ class Watch(Recorder):
     def __init__(self):
         super().__init__()
         self.did = ""
-        self.reads: set = set()  # ("attr" or "global", name), ("cell", id) of what was read before it was written here
+        self.reads: dict = {}  # ("attr", "global" or "default", name), ("cell", id) of what was read before it was written here -> it
         self.kept: set = set()  # (id of an object, name) of attributes that were written before they were read
         self.functions: dict = {}  # those called: id of the code -> the function
         self.seeded: dict = {}  # random generators that were seeded here
+        self.tensors: dict = {}  # untracked ones of outside: id -> (it, its value before)
+        self.arguments: dict = {}  # (id of the code object, name of the parameter) -> what can be changed of what it was called with
 
     def entered(self, f):
         self.functions[id(f.__code__)] = f
@@ -54,16 +55,28 @@ class Watch(Recorder):
         if hasattr(type(value), "__next__"):
             self.did = self.did or f"it reads an iterator of outside, a {type(value).__name__}"
         if kind == "attr":
-            self.asked(at, name[0])
-        elif kind == "global":
-            self.reads.add((kind, name[0]))
+            self.asked(at, name[0], value)
+        elif kind in ("global", "default"):
+            self.note((kind, name[0]), value)
         elif kind == "cell":
-            self.reads.add((kind, id(at)))
+            self.note((kind, id(at)), value)
+        self.hold(value)
         return super().read(source, value)
 
-    def asked(self, x, name):
+    def asked(self, x, name, value=None):
         if (id(x), name) not in self.kept:
-            self.reads.add(("attr", name))
+            self.note(("attr", name), value)
+
+    def note(self, key, value):
+        if not earlier._may(self.reads.get(key), None):
+            self.reads[key] = value
+
+    def hold(self, x):
+        if is_tensor(x) and x.trace is None and id(x) not in self.tensors:
+            self.tensors[id(x)] = x, np.array(x.value)
+
+    def is_outer(self, x):
+        return super().is_outer(x) or (isinstance(x, type) and not x.__module__.startswith("adjoint"))
 
     def effect(self, op, args, params):
         op.eval(*args, **params)
@@ -71,24 +84,30 @@ class Watch(Recorder):
     def wrote(self, x, kind, name):
         if not self.is_outer(x):
             return
-        if kind == "attr" and ("attr", name) not in self.reads and ("attr", "__dict__") not in self.reads:
+        alone = kind == "attr" and not isinstance(x, type) and not earlier.sets_by_code(x, name)
+        if alone and ("attr", name) not in self.reads and ("attr", "__dict__") not in self.reads:
             self.kept.add((id(x), name))
         else:
             self.did = self.did or f"it changes a {type(x).__name__} of outside"
 
-    def reads_what_it_sets(self):
-        """Whether something was read that the text of a function which was called sets: the first run may have done so."""
-        for f in self.functions.values():
+    def changed_before(self):
+        """What was read that the first run may have changed, in words: by the texts of the functions that may have been called."""
+        for x, value in self.tensors.values():
+            if not np.array_equal(x.value, value, equal_nan=value.dtype.kind in "fc"):
+                return f"it writes into a tensor of outside, of shape {value.shape}"
+        objects = list(self._outer.values())
+        functions = earlier.reachable(self.functions.values(), objects)
+        for f in functions:
             if f.__name__ in _MAKERS:
                 continue
-            for code in _codes(f.__code__):
+            for code in earlier.codes(f.__code__):
                 for step in dis.get_instructions(code):
                     kind, name = _SETS.get(step.opname), step.argval
                     if kind == "cell" and name in f.__code__.co_freevars:
                         name = id(f.__closure__[f.__code__.co_freevars.index(name)])
                     if (kind, name) in self.reads:
                         return f"it reads {step.argval!r}, which it sets as well"
-        return ""
+        return earlier.by_itself(objects) or earlier.changed(functions, self.reads, self.arguments)
 
     def may_draw(self, generator, name):
         generator = np.random.mtrand._rand if generator is None else generator
@@ -105,6 +124,7 @@ class Watch(Recorder):
     def given(self, x):
         """Arguments, with all that their containers hold, are outside."""
         if isinstance(x, np.ndarray) or is_tensor(x):
+            self.hold(x)
             return
         if hasattr(type(x), "__next__"):
             self.did = self.did or f"it is given an iterator, a {type(x).__name__}"
@@ -112,13 +132,6 @@ class Watch(Recorder):
             self.adopt(x)
             for part in x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else ():
                 self.given(part)
-
-
-def _codes(code):
-    yield code
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            yield from _codes(c)
 
 
 class _Kept(Session):
@@ -146,16 +159,22 @@ def again(f, args, kwargs):
     told, now = Watch(), _Kept()
     for x in (*args, *kwargs.values()):
         told.given(x)
-    user = f
+    user, first = f, args
     while type(user) is functools.partial:
         for x in (*user.args, *user.keywords.values()):
             told.given(x)
+        first = (*user.args, *first)
         user = user.func
     if not hasattr(user, "__code__"):
         told.adopt(user)
+        first = (user, *first)
         user = type(user).__call__
+    elif isinstance(user, types.MethodType):
+        first = (user.__self__, *first)
     if is_library(user.__code__):
         return False, ""
+    for name, x in (*zip(user.__code__.co_varnames, first, strict=False), *kwargs.items()):
+        told.arguments[id(user.__code__), name] = x
     try:
         rewritten(user.__code__, user.__globals__, user.__qualname__)
     except NoSource as reason:
@@ -164,8 +183,8 @@ def again(f, args, kwargs):
         with recording(told):
             y = call_copy(f, args, kwargs, now)
     except FenceError as error:
-        if error.construct in ("random", "global", "cell", "source"):
+        if error.construct in ("random", "global", "cell", "source", "unseen state"):
             return False, str(error)
         raise
-    did = told.did or now.changed() or told.reads_what_it_sets()
+    did = told.did or now.changed() or told.changed_before()
     return (False, did) if did else (True, y)

@@ -20,7 +20,7 @@ from .frames import FRAMES, born
 from .maybe import Maybe, present
 from .merge import Gap, use
 from .numpys import vectorized
-from .outside import changing, forget, fresh, read_item, recorder, unknown_key
+from .outside import changing, forget, fresh, read_item, recorder, session, unknown_key
 from .recursion import watched
 from .source import NoSource
 from .textless import told_copy
@@ -31,7 +31,7 @@ from . import python  # noqa: F401  isort: skip  (fills the table, as numpys doe
 # Resolving
 
 
-_copies: dict = {}  # id of a function -> (it, its copy)
+_copies: dict = {}  # id of a function -> (it, its copy); of one that holds nothing, and so can be kept for good
 _dispatcher = type(np.sum)
 _SINGLE = functools.singledispatch(abs).__code__  # type: ignore[attr-defined]
 _CACHE = type(functools.cache(abs))
@@ -92,7 +92,10 @@ def copied(f):
     """The copy of a user's function; the function itself where its text is not to be had."""
     if (told := recorder.get()) is not None:
         told.entered(f)
-    row = _copies.get(id(f))
+    holds = f.__closure__ or f.__defaults__ or f.__kwdefaults__  # arrays it may be, of a function made anew in each step
+    now = session.get() if holds else None
+    copies = _copies if not holds else now.copies if now is not None else {}
+    row = copies.get(id(f))
     if row is not None and row[0] is f:
         g = row[1]
         if getattr(g, "__defaults__", None) is f.__defaults__ and g.__kwdefaults__ is f.__kwdefaults__:
@@ -101,9 +104,9 @@ def copied(f):
         g = copy_function(f)
     except NoSource as reason:
         return _unwilling(f, str(reason))
-    if len(_copies) > 4096:
-        _copies.clear()
-    _copies[id(f)] = (f, g)
+    if len(copies) > 4096:
+        copies.clear()
+    copies[id(f)] = (f, g)
     return g
 
 

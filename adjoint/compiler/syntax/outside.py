@@ -21,6 +21,7 @@ class Session:
     def __init__(self):
         self.arrays: dict = {}
         self.rows: dict = {}  # id of a tensor -> (it, its info, the array that a loop made of all, which row it is)
+        self.copies: dict = {}  # of functions that hold something: id -> (it, its copy)
         self.plain: dict = {}  # functions whose calls of themselves run as they are: id -> (it, why)
         self.looked: dict = {}  # id of such a function -> how often it was looked at
         self.choices: dict = {}  # ids of containers of which a staged branch chose one

@@ -401,6 +401,8 @@ class Runtime:
         found = getattr(cls, name, None) if not isinstance(x, type) else None
         if type(found) is property and type(found.fget) is types.FunctionType:
             return resolve(found.fget)(x)
+        if type(found) is functools.cached_property and name not in vars(x):
+            Runtime.setattr(x, name, resolve(found.func)(x))
         value = getattr(x, name)
         told = recorder.get()
         if (told is None and type(value) is not np.ndarray) or type(value) in _BOUND:
