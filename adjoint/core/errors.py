@@ -208,7 +208,9 @@ def warn(message, category=RuntimeWarning):
         return
     names = frame.f_globals
     seen = names.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"), seen)
+    warnings.warn_explicit(
+        message, category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__", "<unknown>"), seen
+    )
 
 
 def defined(f):

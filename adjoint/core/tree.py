@@ -82,7 +82,9 @@ def flatten(x, is_leaf=None):
     try:
         structure = _flatten(x, leaves, is_leaf)
     except RecursionError:
-        raise ShapeError(f"a {type(x).__name__} holds itself, or is nested too deeply for a container of values") from None
+        raise ShapeError(
+            f"a {type(x).__name__} holds itself, or is nested too deeply for a container of values"
+        ) from None
     return leaves, structure
 
 

@@ -35,11 +35,19 @@ def test_a_compiled_function_that_asks_for_what_changes_says_so_once(name, f):
         ad.grad(f)(1.0)  # not compiled: asked each time
 
 
-@pytest.mark.parametrize("text", ["x * time.time()", "x * np.random.rand()", "x * random.random()"])
+@pytest.mark.parametrize("text", ["x * time.time()", "x if os.environ else 2 * x"])
 def test_a_function_without_text_says_so_too(text):
-    space = {"np": np}
-    exec(f"import time, random\ndef f(x):\n return {text}", space)
+    space: dict = {}
+    exec(f"import time, os\ndef f(x):\n return {text}", space)
     with pytest.warns(RuntimeWarning, match=r"is read once.*pass it as an argument"):
+        ad.jit(space["f"])(1.0)
+
+
+@pytest.mark.parametrize("text", ["x * np.random.rand()", "x * random.random()", "x * draw()"])
+def test_draws_of_a_function_without_text_are_refused_too(text):
+    space = {"np": np}
+    exec(f"import random\nfrom random import random as draw\ndef f(x):\n return {text}", space)
+    with pytest.raises(ad.errors.ConcreteError, match="the draw would be made once"):
         ad.jit(space["f"])(1.0)
 
 

@@ -31,6 +31,8 @@ from . import runtime  # isort: skip  (the class that copies are made with)
 class Recorder:
     """Who is told what a function reads of outside. Derive from it; `read` and `effect` are for the deriver to fill."""
 
+    once = False  # whether what runs must not act on the outside at all
+
     def __init__(self):
         self._outer: dict = {}
         self._written: set = set()

@@ -10,11 +10,13 @@ plain run stands. An attribute that is set before it is read does not count. Wha
 
 import dis
 import functools
+import operator
 import random
 import types
 
 import numpy as np
 
+from ...core.errors import ConcreteError, LeakError, MutationError
 from ...core.tensor import is_tensor
 from ..fence import FenceError
 from . import Recorder, call_copy, earlier, recording
@@ -37,6 +39,8 @@ _MAKERS = earlier._MAKERS
 class Watch(Recorder):
     """What a run of a copy does to the outside: `did` says it in words, or is empty."""
 
+    once = True
+
     def __init__(self):
         super().__init__()
         self.did = ""
@@ -46,6 +50,7 @@ class Watch(Recorder):
         self.seeded: dict = {}  # random generators that were seeded here
         self.tensors: dict = {}  # untracked ones of outside: id -> (it, its value before)
         self.arguments: dict = {}  # (id of the code object, name of the parameter) -> what can be changed of what it was called with
+        self.held: list = []  # (a list or dict among the arguments, what it held)
 
     def entered(self, f):
         self.functions[id(f.__code__)] = f
@@ -90,6 +95,14 @@ class Watch(Recorder):
         else:
             self.did = self.did or f"it changes a {type(x).__name__} of outside"
 
+    def changed(self):
+        """Whether a list or dict among the arguments holds other things than before."""
+        for x, before in self.held:
+            pairs = zip(x.items(), before.items(), strict=False) if isinstance(x, dict) else zip(x, before, strict=False)
+            if len(x) != len(before) or any(a is not b and (type(a) is not tuple or any(map(operator.is_not, a, b))) for a, b in pairs):
+                return f"it changes a {type(x).__name__} of outside"
+        return ""
+
     def changed_before(self):
         """What was read that the first run may have changed, in words: by the texts of the functions that may have been called."""
         for x, value in self.tensors.values():
@@ -130,6 +143,8 @@ class Watch(Recorder):
             self.did = self.did or f"it is given an iterator, a {type(x).__name__}"
         elif not self.is_outer(x):
             self.adopt(x)
+            if isinstance(x, (list, dict)):
+                self.held.append((x, x.copy()))
             for part in x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else ():
                 self.given(part)
 
@@ -175,16 +190,21 @@ def again(f, args, kwargs):
         return False, ""
     for name, x in (*zip(user.__code__.co_varnames, first, strict=False), *kwargs.items()):
         told.arguments[id(user.__code__), name] = x
+    textless = ""
     try:
         rewritten(user.__code__, user.__globals__, user.__qualname__)
     except NoSource as reason:
-        return False, f"{user.__qualname__} has none: {reason}"
+        textless = f"{user.__qualname__} cannot be rewritten: {reason}"
     try:
         with recording(told):
             y = call_copy(f, args, kwargs, now)
     except FenceError as error:
         if error.construct in ("random", "global", "cell", "source", "unseen state"):
-            return False, str(error)
+            return False, textless or str(error)
         raise
-    did = told.did or now.changed() or told.changed_before()
+    except (LeakError, ConcreteError, MutationError):
+        if textless:
+            return False, textless
+        raise
+    did = told.did or now.changed() or told.changed() or told.changed_before()
     return (False, did) if did else (True, y)

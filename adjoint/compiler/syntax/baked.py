@@ -1,6 +1,6 @@
 """What changes from call to call and is no argument: the clock, the environment. Compiled code would keep what it was: a warning says so.
 
-Random draws are refused (names.py), where the text of a function is to be had; a function without text is warned of by the names in it.
+Random draws are refused (names.py).
 """
 
 import functools
@@ -55,20 +55,3 @@ def noted_method(f, owner):
     if isinstance(owner, type) and owner.__module__ == "datetime" and name in ("now", "today", "utcnow"):
         return _telling(f, f"{owner.__name__}.{name}()", CLOCK)
     return f
-
-
-def in_names(told, module, name, used):
-    """Tell of a module that a function without text reads, by the names that it uses."""
-    if module is time:
-        kind, found = CLOCK, sorted(used.intersection(_CLOCKS))
-    elif module is os:
-        kind, found = ENVIRONMENT, sorted(used & {"environ", "getenv", "getcwd"})
-    elif module.__name__ in ("random", "numpy.random") or (module.__name__ == "numpy" and "random" in used):
-        kind, found = (
-            DRAW,
-            ["random"] if module.__name__ == "numpy" else sorted(used & set(dir(module)) - {"Random", "default_rng"}),
-        )
-    else:
-        return
-    if found:
-        told.baked(f"{name}.{found[0]}", kind)

@@ -118,11 +118,11 @@ def _unwilling(f, reason):
         if any(type(x) is Maybe for x in (*args, *kwargs.values())) and not _keeps(f, args):
             raise refuse("maybe", f"{f.__qualname__}, which is not rewritten ({reason}), is given a value that may be None")
         told = recorder.get()
-        g = f if told is None else told_copy(f, told, resolve)
+        g = told_copy(f, told, resolve)
         try:
             return g(*args, **kwargs)
         except ConcreteError as error:
-            if getattr(error, "construct", "") != "source":
+            if not getattr(error, "construct", ""):
                 raise refuse("source", f"{f.__qualname__} is not rewritten: {reason}") from error
             raise
 
