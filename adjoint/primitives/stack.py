@@ -14,6 +14,11 @@ def zeros_of(stack):
     return bind(_zeros, stack)
 
 
+def sum_of(a, b):
+    """Two stacks of as many steps, added step by step."""
+    return bind(_add, a, b)
+
+
 def masked(stack, masks):
     """A batch of stacks whose lane i has the steps where masks holds."""
     return bind(_masked, stack, masks)
@@ -81,7 +86,8 @@ _unmasked = Op(
 )
 
 
-def _mask(t):
+def mask_type(t):
+    """The type of a step's mask, of a ragged stack with elements of type t."""
     while type(t) is Stack:  # what an inner loop saved
         t = t.elem
     return Array(t.shape[:1], np.dtype(bool))
@@ -89,9 +95,9 @@ def _mask(t):
 
 _masks = Op(
     "stack_masks",
-    lambda s: StackValue(s.masks, _mask(s.elem)),
+    lambda s: StackValue(s.masks, mask_type(s.elem)),
     kind="control",
-    type=lambda s: Stack(_mask(s.elem)),
+    type=lambda s: Stack(mask_type(s.elem)),
 )
 _add = Op(
     "stack_add",
@@ -105,4 +111,4 @@ _add = Op(
     ),
 )
 SPREAD[Stack] = spread_stack
-STACKS.append(lambda a, b: bind(_add, a, b))
+STACKS.append(sum_of)

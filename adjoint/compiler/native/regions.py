@@ -4,10 +4,15 @@ The state of a loop is in allocas (small arrays, which LLVM turns into registers
 the other is written (large arrays); a body that only writes into its state's own memory needs no second one.
 """
 
+import numpy as np
+
+from ...core.tuples import spread
 from ...core.types import Array, Stack, Tuple
+from ...primitives.stack import mask_type, sum_of, zeros_of
+from ...traces.capture import capture
 from ...traces.graph import Const
 from .code import supported
-from .stacks import POLL, Filled, Pushed, get_step, look, numbers, put_step, room, started
+from .stacks import POLL, Filled, Pushed, get_step, look, masks_of, numbers, put_step, room, started
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
 from .table import direct
 
@@ -23,6 +28,7 @@ class Cell:
         if type(t) is Stack:
             self.first, self.count = code.alloca("i64"), code.alloca("i64")
             self.like = None  # a stack in the same buffer
+            self.masks = Cell(emitter, Stack(mask_type(t.elem))) if t.ragged else None
         elif type(t) is Tuple:
             self.parts = [Cell(emitter, e, keep and True, spare) for e in t.elems]
         elif is_small(t):
@@ -56,6 +62,8 @@ class Cell:
             self.like = x
             code.do(f"store i64 {x.first}, ptr {self.first}")
             code.do(f"store i64 {x.count}, ptr {self.count}")
+            if self.masks:
+                self.masks.put(masks_of(emitter, x))
         else:
             x = emitter.broadcast(emitter.reg(x), self.type.shape)
             store_reg(code, Reg(emitter.machine.cast(x.value, self.type.dtype), self.type.shape), self.mem)
@@ -65,7 +73,7 @@ class Cell:
         emitter, code, t = self.emitter, self.emitter.code, self.type
         if type(t) is Stack:
             first, count = (code.emit(f"load i64, ptr {p}") for p in (self.first, self.count))
-            return self.like.at(t.elem, first, count)
+            return self.like.at(t.elem, first, count, self.masks and self.masks.get())
         if type(t) is Tuple:
             return [part.get() for part in self.parts]
         if is_small(t):
@@ -115,10 +123,11 @@ def body_of(emitter, graph, inputs, targets=None, mutable=(), again=True):
     outs = inner.run()
     fresh = kernel.workspace.slots[before:]
     escaped = set()
-    for x in outs:
-        while type(x) is StackRef:
-            escaped.add(x.slot)
-            x = kernel.inner.get((x.slot, x.offset))
+    left = [x for x in outs if type(x) is StackRef]
+    while left:
+        x = left.pop()
+        escaped.add(x.slot)
+        left += [y for y in (x.masks, kernel.inner.get((x.slot, x.offset))) if y is not None]
     passing = [slot for slot in fresh if slot not in escaped]
     if passing:
         saved = []
@@ -299,6 +308,8 @@ def cond(emitter, line):
     for cell, like in zip(cells, likes):
         if type(cell.type) is Stack:
             cell.like = like
+            if cell.masks:
+                cell.masks.like = masks_of(emitter, like)
     emitter.kernel.note(f"branch: {len(true.lines)} lines or {len(false.lines)}")
     return [cell.get() for cell in cells]
 
@@ -311,23 +322,40 @@ def _filled(v, x, before):
 # Stacks as values
 
 
+@direct("stack_masked")
+def stack_masked(emitter, line):
+    """The steps of one stack, with another one as their masks: nothing is moved."""
+    s, masks = (emitter.read(v) for v in line.args)
+    return s.masked(masks)
+
+
+@direct("stack_unmasked")
+def stack_unmasked(emitter, line):
+    return emitter.read(line.args[0]).masked(None)
+
+
+@direct("stack_masks")
+def stack_masks(emitter, line):
+    return masks_of(emitter, emitter.read(line.args[0]))
+
+
 @direct("stack_zeros")
 def stack_zeros(emitter, line):
     """A stack of zeros as long as another."""
     s = emitter.read(line.args[0])
-    code = emitter.code
-    if type(s.elem) is Stack:
-        raise NotImplementedError("zeros of a stack of stacks have no native code")
     t = s.elem
+    if type(t) is Stack:
+        return _each_step(emitter, zeros_of, t, s)
+    code = emitter.code
     filled = Filled(emitter, [t], s.count, [t.dtype.type(0) if t.shape == () and supported(t.dtype) else None])
     if not filled.buffers:
-        return filled.results()[0]
+        return filled.results()[0].masked(s.masks)
     with code.loop(0, s.count) as i:
         zero = Reg(code.constant(0, t.dtype, 1), t.shape)
         if is_small(t):
             zero = emitter.broadcast(Reg(zero.value, ()), t.shape)
         filled.put(emitter, filled.at(i), [zero])
-    return filled.results()[0]
+    return filled.results()[0].masked(s.masks)
 
 
 @direct("stack_add")
@@ -335,8 +363,10 @@ def stack_add(emitter, line):
     """Two stacks of as many steps, added step by step."""
     a, b = (emitter.read(v) for v in line.args)
     t, code = a.elem, emitter.code
-    if type(t) is not Array or not supported(t.dtype):
-        raise NotImplementedError("sums of stacks of stacks have no native code")
+    if type(t) is Stack:
+        return _each_step(emitter, sum_of, t, a, b)
+    if not supported(t.dtype):
+        raise NotImplementedError(f"sums of stacks of {t} have no native code")
     a, b = started(emitter, a), started(emitter, b)
     filled = Filled(emitter, [t], a.count, [None])
     with code.loop(0, a.count) as i:
@@ -348,7 +378,32 @@ def stack_add(emitter, line):
             (place,) = filled.at(i)
             filled.put(emitter, [place], [x])
             emitter.accumulate(Mem(place, t.dtype, t.shape), y)
-    return filled.results()[0]
+    return filled.results()[0].masked(a.masks)
+
+
+@direct("stack_spread")
+def stack_spread(emitter, line):
+    """A stack whose steps are repeated along a new leading axis."""
+    s, size = emitter.read(line.args[0]), line.params["size"]
+    return _each_step(emitter, lambda x: spread(size, x), line.out.type.elem, s)
+
+
+@direct("stack_sum_lanes")
+def stack_sum_lanes(emitter, line):
+    return _each_step(emitter, lambda x: np.sum(x, axis=0), line.out.type.elem, emitter.read(line.args[0])).masked(None)
+
+
+def _each_step(emitter, f, t, *stacks):
+    """The stack of f(step, ...), of type t, for each step of stacks of one length; the masks of the first."""
+    graph = capture(f, *(s.elem for s in stacks), name="step")
+    filled = Filled(emitter, [t], stacks[0].count, numbers(graph.outputs))
+    stacks = [started(emitter, s) for s in stacks]
+    with emitter.code.loop(0, stacks[0].count) as i:
+        inner, outs, tops = body_of(emitter, graph, [get_step(emitter, s, i) for s in stacks])
+        filled.put(inner, filled.at(i), outs)
+        inner.release()
+        restore(emitter, tops)
+    return filled.results()[0].masked(stacks[0].masks)
 
 
 # Effects

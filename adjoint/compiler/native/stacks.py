@@ -2,10 +2,12 @@
 
 The small values of a step lie side by side, as one record; each large array has a buffer of its own. The address, capacity and
 top of a buffer are in the workspace, and stay there between calls. What one run of a loop saved is a range of its buffers:
-where an outer loop saves that, its step keeps where the range begins and how long it is.
+where an outer loop saves that, its step keeps where the range begins and how long it is. A ragged stack, of lanes that end at
+different steps, is two ranges: that of its steps and that of their masks.
 """
 
 from ...core.types import Array, Stack, StackValue
+from ...primitives.stack import mask_type
 from ...traces.graph import Const
 from .code import supported
 from .storage import Mem, Reg, StackRef, is_small, load_reg, store_reg
@@ -16,7 +18,7 @@ POLL = 1 << 14  # steps of a loop of unknown length between two looks whether th
 def room(t):
     """The bytes of one step's value."""
     if type(t) is Stack:
-        return 16
+        return 32 if t.ragged else 16
     return max(1, t.size) * t.dtype.itemsize
 
 
@@ -87,8 +89,9 @@ def put_step(emitter, ptr, t, x):
     """Store one step's value."""
     code = emitter.code
     if type(t) is Stack:
-        code.do(f"store i64 {x.first}, ptr {ptr}")
-        code.do(f"store i64 {x.count}, ptr {code.at(ptr, 8)}")
+        for k, part in enumerate((x, masks_of(emitter, x)) if t.ragged else (x,)):
+            code.do(f"store i64 {part.first}, ptr {code.at(ptr, 16 * k)}")
+            code.do(f"store i64 {part.count}, ptr {code.at(ptr, 16 * k + 8)}")
         return
     mem = Mem(ptr, t.dtype, t.shape)
     if type(x) is Mem and x.ptr == ptr:
@@ -107,7 +110,7 @@ def started(emitter, x):
     code = emitter.code
     base = code.emit(f"load ptr, ptr {code.at('%ws', x.slot)}")
     start = code.at(code.at(base, code.times(x.first, x.size)), x.offset)
-    return StackRef(x.slot, x.elem, x.first, x.count, x.offset, x.size, start)
+    return StackRef(x.slot, x.elem, x.first, x.count, x.offset, x.size, start, masks=x.masks)
 
 
 def get_step(emitter, stack, i):
@@ -117,8 +120,10 @@ def get_step(emitter, stack, i):
         return Reg(code.constant(stack.same, t.dtype, 1), ())
     ptr = code.at(stack.start, code.times(i, stack.size))
     if type(t) is Stack:
-        first, count = code.emit(f"load i64, ptr {ptr}"), code.emit(f"load i64, ptr {code.at(ptr, 8)}")
-        return emitter.kernel.inner[stack.slot, stack.offset].at(t.elem, first, count)
+        like = emitter.kernel.inner[stack.slot, stack.offset]
+        found = [code.emit(f"load i64, ptr {code.at(ptr, 8 * k)}") for k in range(room(t) // 8)]
+        masks = like.masks.at(like.masks.elem, *found[2:]) if t.ragged else None
+        return like.at(t.elem, *found[:2], masks)
     mem = Mem(ptr, t.dtype, t.shape)
     return load_reg(code, mem) if is_small(t) else mem
 
@@ -127,7 +132,17 @@ def constant_stack(emitter, x):
     """A constant stack: only an empty one can stand in a graph."""
     if not isinstance(x, StackValue) or x.items:
         raise NotImplementedError(f"a constant {type(x).__name__} has no native code")
-    return StackRef(emitter.kernel.workspace.slot(), x.elem, "0", "0", 0, room(x.elem))
+    return empty(emitter, x.elem)
+
+
+def empty(emitter, elem):
+    """A stack of no steps."""
+    return StackRef(emitter.kernel.workspace.slot(), elem, "0", "0", 0, room(elem))
+
+
+def masks_of(emitter, x):
+    """The masks of a ragged stack: none of a step where it is empty, as is a stack that another branch fills."""
+    return x.masks or empty(emitter, mask_type(x.elem))
 
 
 def numbers(outputs):
@@ -164,7 +179,7 @@ class Filled:
                 continue
             put_step(emitter, ptr, t, x)
             if type(t) is Stack:
-                emitter.kernel.inner[place[0].slot, place[1]] = x
+                emitter.kernel.inner[place[0].slot, place[1]] = x.masked(masks_of(emitter, x)) if t.ragged else x
 
     def results(self):
         return self.refs(self.count)

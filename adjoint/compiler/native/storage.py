@@ -76,11 +76,12 @@ class StackRef:
     slot: offset in the workspace of (address, capacity in bytes, top in records). first, count: i64 values. offset, size: where
     in a record of how many bytes the value is. start: the address of the first step's value, where that has been computed.
     same: the number that all steps have, where that is known: then there is no buffer, and the stack only counts.
+    masks: of a ragged stack, another one, which tells of each step which lanes it is a step of; else None.
     """
 
-    __slots__ = ("count", "elem", "first", "offset", "same", "size", "slot", "start")
+    __slots__ = ("count", "elem", "first", "masks", "offset", "same", "size", "slot", "start")
 
-    def __init__(self, slot, elem, first, count, offset, size, start=None, same=None):
+    def __init__(self, slot, elem, first, count, offset, size, start=None, same=None, masks=None):
         self.slot = slot
         self.elem = elem
         self.first = first
@@ -89,10 +90,15 @@ class StackRef:
         self.size = size
         self.start = start
         self.same = same
+        self.masks = masks
 
-    def at(self, elem, first, count):
+    def at(self, elem, first, count, masks=None):
         """Other steps in the same place."""
-        return StackRef(self.slot, elem, first, count, self.offset, self.size, same=self.same)
+        return StackRef(self.slot, elem, first, count, self.offset, self.size, same=self.same, masks=masks)
+
+    def masked(self, masks):
+        """The same steps with other masks, or none."""
+        return StackRef(self.slot, self.elem, self.first, self.count, self.offset, self.size, self.start, self.same, masks)
 
 
 def contiguous_strides(dtype, shape):
