@@ -107,14 +107,14 @@ def user_frame():
     """The innermost frame outside this package and NumPy, or None."""
     frame = sys._getframe(1)
     while frame is not None:
-        if _users(frame.f_code.co_filename):
+        if users_file(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
 
 
 @functools.lru_cache(4096)  # asked for some ten frames at each op that is captured
-def _users(name):
+def users_file(name):
     """Whether a file is the user's."""
     return not name.startswith(_NOT_USERS) and not any(part in name for part in _OTHERS)
 
@@ -158,7 +158,7 @@ def user_line():
         if name is None:
             if len(_names) >= 4096:
                 _names.clear()
-            name = _names[file] = os.path.basename(file) if _users(file) else ""
+            name = _names[file] = os.path.basename(file) if users_file(file) else ""
         if name:
             return f"{name}:{frame.f_lineno}"
         frame = frame.f_back

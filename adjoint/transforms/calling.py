@@ -4,6 +4,7 @@ What goes out has the kind that came in: Python floats, NumPy scalars, arrays, t
 """
 
 import functools
+import os
 from threading import get_ident
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..core.errors import (
     raised,
     rewriting,
     surfaced,
+    users_file,
     warn,
     where,
 )
@@ -310,13 +312,10 @@ def _in_our_words(error, before):
 
 def _line(error):
     """The innermost line of the traceback that is neither ours nor NumPy's."""
-    import os
-
     tb = error.__traceback__
     found = None
     while tb is not None:
-        name = tb.tb_frame.f_code.co_filename
-        if "adjoint" + os.sep + "transforms" not in name and "adjoint" + os.sep + "core" not in name:
+        if users_file(tb.tb_frame.f_code.co_filename):
             found = tb
         tb = tb.tb_next
     return f" ({os.path.basename(found.tb_frame.f_code.co_filename)}:{found.tb_lineno})" if found else ""

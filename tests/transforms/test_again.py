@@ -608,6 +608,61 @@ def test_a_transform_inside_that_loses_one_is_no_reason_to_run_what_is_around_it
     assert len(runs) == 1
 
 
+def roots(x):
+    try:
+        return math.sqrt(x - 1)
+    except ValueError:
+        return math.sin(x)
+
+
+def logs(x):
+    try:
+        return math.log(x) + math.lgamma(x)
+    except ValueError:
+        return 2.0 * math.cos(x)
+
+
+def grows(x):
+    try:
+        return math.exp(1000 * x)
+    except OverflowError:
+        return 5.0 * math.sin(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "want"),
+    [
+        (roots, 0.5, math.cos(0.5)),
+        (roots, 2.0, 0.5),
+        (logs, -1.0, -2.0 * math.sin(-1.0)),
+        (logs, 1.0, 1.0 - np.euler_gamma),
+        (grows, 2.0, 5.0 * math.cos(2.0)),
+        (grows, 1e-3, 1000 * math.e),
+    ],
+)
+def test_the_functions_of_math_raise_as_they_do_on_numbers(f, x, want):
+    for _ in range(2):
+        y, g = ad.value_and_grad(f)(x)
+        assert y == pytest.approx(f(x), rel=1e-14) and g == pytest.approx(want, rel=1e-14)
+
+
+def test_an_error_of_math_that_is_not_caught():
+    with pytest.raises(ValueError, match="math domain error"):
+        ad.grad(lambda x: math.log(x))(-1.0)
+    with pytest.raises(OverflowError):
+        ad.grad(lambda x: math.exp(x))(1000.0)
+
+
+def test_a_structured_array_names_the_line():
+    def f(x):
+        a = np.zeros(2, dtype=[("u", float)])
+        a["u"][0] = x
+        return a["u"].sum()
+
+    with pytest.raises(errors.LeakError, match=r"\(test_again.py:\d+\)"):
+        ad.grad(f)(0.5)
+
+
 class Cached:
     def __init__(self, x):
         self.x = x

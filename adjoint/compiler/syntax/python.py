@@ -297,10 +297,20 @@ def _math(python, name):
         if any(map(is_tensor, args)):
             if all(not is_tensor(a) or a.trace is None for a in args):
                 return python(*[float(a) if is_tensor(a) else a for a in args])
-            return getattr(np, name)(*args)
+            with np.errstate(all="ignore"):  # Python raises, or is silent
+                y = getattr(np, name)(*args)
+            _as_python(python, y, args)
+            return y
         return python(*args)
 
     return call
+
+
+def _as_python(python, y, args):
+    """Raise as Python's function does, where a value that is known is NaN or infinite: ValueError, OverflowError."""
+    known, value = peek(y)
+    if known and type(value) in (float, np.float64) and not math.isfinite(value):
+        python(*[float(peek(a)[1]) if is_tensor(a) else a for a in args])
 
 
 _SAME = "sin cos tan sinh cosh tanh sqrt exp exp2 expm1 log2 log10 log1p hypot degrees radians fabs fmod copysign isnan isinf isfinite cbrt"
@@ -319,8 +329,11 @@ for _name, _np in _OTHER.items():
 def _log(x, *base):
     if not is_tensor(x) and not any(map(is_tensor, base)):
         return math.log(x, *base)
-    y = np.log(x)
-    return y / np.log(*base) if base else y
+    with np.errstate(all="ignore"):
+        y = np.log(x)
+        y = y / np.log(*base) if base else y
+    _as_python(math.log, y, (x, *base))
+    return y
 
 
 def _integer(python, f):
@@ -395,7 +408,9 @@ def _special(name):
             return getattr(math, name)(x)
         import scipy.special
 
-        return getattr(scipy.special, {"lgamma": "gammaln"}.get(name, name))(x)
+        y = getattr(scipy.special, {"lgamma": "gammaln"}.get(name, name))(x)
+        _as_python(getattr(math, name), y, (x,))
+        return y
 
     return call
 
