@@ -490,6 +490,7 @@ def _ufunc_call(ufunc, inputs, kwargs):
     out = kwargs.pop("out", None)
     if out is not None and len(out) == 1 and is_tensor(out[0]):
         chosen, casting = kwargs.pop("where", True), kwargs.pop("casting", "same_kind")
+        inputs = [FUNCTIONS[np.array](x) if type(x) in (list, tuple) else x for x in inputs]
         result = _ufunc_call(ufunc, inputs, kwargs)
         if chosen is not True:  # what is not chosen stays as it is
             result = FUNCTIONS[np.where](chosen, result, out[0])
