@@ -5,7 +5,10 @@ Values live in a ContextVar, so that threads and async tasks do not disturb each
 """
 
 import os
+import time
 from contextvars import ContextVar
+
+LOADED = time.time()  # a file that was written later may say something else than what was loaded of it
 
 SETTINGS = {
     # name: (default, environment variable, meaning)

@@ -4,7 +4,9 @@ import collections
 import contextlib
 import functools
 import gc
+import importlib
 import itertools
+import linecache
 import math
 import random
 import weakref
@@ -764,6 +766,19 @@ def test_functions_and_what_they_hold_are_not_kept():
         del held
     gc.collect()
     assert not any(r() for r in alive)
+
+
+def test_a_text_that_was_edited_after_it_was_loaded(tmp_path, monkeypatch):
+    """A copy would be of what the file says now: another function."""
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "import math\ndef f(x):\n    return 2 * math.sin(x)\ndef g(x):\n    return 5 * math.sin(x)\n"
+    file = tmp_path / "edited_while_loaded.py"
+    file.write_text(text)
+    module = importlib.import_module("edited_while_loaded")
+    assert ad.grad(module.g)(0.0) == 5.0
+    linecache.clearcache()
+    file.write_text(text.replace("2 *", "3 *"))
+    assert ad.value_and_grad(module.f)(0.5) == (2 * math.sin(0.5), 2 * math.cos(0.5))
 
 
 def test_off():

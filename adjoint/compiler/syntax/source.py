@@ -3,8 +3,11 @@
 import ast
 import inspect
 import linecache
+import os
 import sys
 import textwrap
+
+from ...core.config import LOADED
 
 
 class NoSource(Exception):
@@ -16,12 +19,25 @@ def find(code, globals_):
     lines = linecache.getlines(code.co_filename, globals_) or _command(code)
     if not lines:
         raise NoSource("Python did not keep its text (exec, python -c or the plain prompt)")
-    if not 0 < code.co_firstlineno <= len(lines):
+    if not 0 < code.co_firstlineno <= len(lines) or not _as_loaded(code, lines):
         raise NoSource("its text has changed since it was loaded")
     node = _lambda(code, lines) if code.co_name == "<lambda>" else _def(code, lines)
     if _parameters(node) != code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
         raise NoSource("its text has changed since it was loaded")
     return node
+
+
+def _as_loaded(code, lines):
+    """Whether these lines say what was loaded: a file may have been edited in the meantime, and the copy would be of what it says now."""
+    try:
+        if os.stat(code.co_filename).st_mtime < LOADED:
+            return True
+        whole = compile("".join(lines), code.co_filename, "exec", dont_inherit=True)
+    except OSError:  # no file: a cell of a notebook
+        return True
+    except SyntaxError:
+        return False
+    return code in _codes(whole)
 
 
 def _command(code):
