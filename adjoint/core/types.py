@@ -60,12 +60,13 @@ class Tuple:
 class Stack:
     """The type of a stack of values, all of type `elem`; its length is known at run time only.
 
-    ragged: the stack of a batch whose lanes have different lengths; it carries a mask for each step.
+    ragged: of a batch whose lanes have different lengths, which carries a mask for each step: the masks' number of axes, which
+    lead those of the values. (1,): one batch; (2,): lanes that are batches of that kind; (1, 2): both.
     """
 
     __slots__ = ("elem", "ragged")
 
-    def __init__(self, elem, ragged=False):
+    def __init__(self, elem, ragged=()):
         self.elem = elem
         self.ragged = ragged
 
@@ -80,14 +81,14 @@ class Stack:
 
 
 class StackValue:
-    """A stack at run time: the values of the steps, and their type. masks: where the lanes of a ragged batch have steps."""
+    """A stack at run time: the values of the steps, and their type. masks: of a ragged one, {number of axes: a mask a step}."""
 
     __slots__ = ("elem", "items", "masks")
 
     def __init__(self, items, elem, masks=None):
         self.items = items
         self.elem = elem
-        self.masks = masks
+        self.masks = masks or {}
 
     def __add__(self, other):
         return StackValue([a + b for a, b in zip(self.items, other.items, strict=True)], self.elem, self.masks)
@@ -100,7 +101,7 @@ _SCALARS = {
     complex: Array((), np.dtype(np.complex128), True),
 }
 TYPEOF: dict = {
-    StackValue: lambda s: Stack(s.elem, s.masks is not None)
+    StackValue: lambda s: Stack(s.elem, tuple(sorted(s.masks)))
 }  # further classes of values, registered by their modules
 
 

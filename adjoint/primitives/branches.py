@@ -5,7 +5,7 @@ import numpy as np
 from ..core.op import Op, bind
 from ..core.op import shape as shape_of
 from ..core.tuples import Parts, items, pack
-from ..core.types import Array, Tuple, typeof
+from ..core.types import Array, Stack, Tuple, typeof
 from ..traces.capture import capture
 from ..traces.derive import CHEAP, batch_graph, floats, jvp_graph, strong, vjp_graphs, whole_vjp, zeros
 from .checks import careful, guarded
@@ -80,7 +80,9 @@ def _call_vjp(wants, g, saved, *_args, graph):
 
 
 def _call_batch(size, batched, *args, graph):
-    derived, _ = batch_graph(graph, size, tuple(batched), all_out=True)
+    # a stack among the arguments may be ragged, of which its type within a lane says nothing
+    types = tuple(map(typeof, args)) if any(type(v.type) is Stack for v in graph.inputs) else None
+    derived, _ = batch_graph(graph, size, tuple(batched), all_out=True, types=types)
     return bind(call_op, *args, graph=_inherit(derived, graph))
 
 

@@ -440,7 +440,7 @@ def _scan_batch(size, batched, *args, body, n, m, reverse, length):
     carry, xs, constants = args[:n], args[n : n + m], args[n + m :]
     carried, x_flags, c_flags = tuple(batched[:n]), tuple(batched[n : n + m]), tuple(batched[n + m :])
     ragged = next(
-        (x for x, b in zip(xs, x_flags, strict=True) if b and type(typeof(x)) is Stack and typeof(x).ragged), None
+        (x for x, b in zip(xs, x_flags, strict=True) if b and type(typeof(x)) is Stack and 1 in typeof(x).ragged), None
     )
     arrays = length is not None
     xs = [np.moveaxis(x, 1, 0) if b and type(typeof(x)) is Array else x for x, b in zip(xs, x_flags, strict=True)]

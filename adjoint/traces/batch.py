@@ -90,7 +90,7 @@ def _lane_type(t):
     if type(t) is Tuple:
         return Tuple(map(_lane_type, t.elems))
     if type(t) is Stack:
-        return Stack(_lane_type(t.elem))
+        return Stack(_lane_type(t.elem), tuple(r - 1 for r in t.ragged if r > 1))
     return Array(t.shape[1:], t.dtype)
 
 

@@ -288,5 +288,5 @@ def lift(t, size):
     if type(t) is Tuple:
         return Tuple(lift(e, size) for e in t.elems)
     if type(t) is Stack:
-        return Stack(lift(t.elem, size), t.ragged)
+        return Stack(lift(t.elem, size), tuple(r + 1 for r in t.ragged))
     return Array((size, *t.shape), t.dtype)

@@ -172,6 +172,77 @@ def test_second_derivatives(f):
 
 
 @each
+def test_hessians(f):
+    """Their directions are a batch within that of the lanes."""
+    xs = BATCHES[f]
+    many = ad.jit(ad.vmap(ad.hessian(f)))
+    want = lanes(ad.hessian(f), xs)
+    np.testing.assert_allclose(many(xs), want, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(ad.vmap(ad.hessian(f))(xs), want, rtol=1e-9, atol=1e-9)
+    native(many)
+
+
+@each
+def test_batches_of_batches(f):
+    xs = np.stack([BATCHES[f], BATCHES[f][::-1]])
+    g = ad.vmap(ad.vmap(ad.value_and_grad(f)))
+    many = ad.jit(g)
+    for y, dy in (many(xs), g(xs)):
+        for k, row in enumerate(xs):
+            np.testing.assert_allclose(y[k], lanes(f, row), rtol=1e-10)
+            np.testing.assert_allclose(dy[k], lanes(ad.grad(f), row), rtol=1e-10, atol=1e-12)
+    native(many)
+
+
+def test_batches_of_batches_by_different_arguments():
+    """Inside, only one argument is a batch; the loop's end is decided by both, by the outer one, or by the inner one."""
+
+    def by_both(x, w):
+        while x < 100.0:
+            x = x * w + np.sin(w)
+        return x
+
+    def by_outer(x, w):
+        y = w
+        while x < 100.0:
+            x = x * 1.5 + 0.1
+            y = np.sin(y) * w + 0.01 * x
+        return y
+
+    def by_inner(x, w):
+        y = x
+        while w < 100.0:
+            w = w * w + 0.3
+            y = np.sin(y) * x + 0.01 * w
+        return y
+
+    xs, ws = np.array([0.5, 3.0, 200.0, 20.0]), np.array([1.7, 1.2, 2.5])
+    for f in (by_both, by_outer, by_inner):
+        g = ad.grad(f, (0, 1))
+        want = np.moveaxis(np.array([[g(x, w) for w in ws] for x in xs]), 2, 0)
+        both = ad.vmap(ad.vmap(g, (None, 0)), (0, None))
+        many = ad.jit(both)
+        np.testing.assert_allclose(many(xs, ws), want, rtol=1e-10)
+        np.testing.assert_allclose(both(xs, ws), want, rtol=1e-10)
+        native(many)
+        total = ad.jit(ad.grad(lambda xs, ws, f=f: np.sum(ad.vmap(ad.vmap(f, (None, 0)), (0, None))(xs, ws)), (0, 1)))
+        dx, dw = total(xs, ws)
+        np.testing.assert_allclose(dx, want[0].sum(axis=1), rtol=1e-10)
+        np.testing.assert_allclose(dw, want[1].sum(axis=0), rtol=1e-10)
+        native(total)
+
+
+def test_three_batches():
+    xs = np.concatenate([LINE, LINE[:3] + 1]).reshape(2, 3, 2)
+    g = ad.vmap(ad.vmap(ad.vmap(ad.grad(nested))))
+    want = lanes(ad.grad(nested), xs.reshape(-1)).reshape(xs.shape)
+    many = ad.jit(g)
+    np.testing.assert_allclose(many(xs), want, rtol=1e-10)
+    np.testing.assert_allclose(g(xs), want, rtol=1e-10)
+    native(many)
+
+
+@each
 def test_the_batch_within_the_derivative(f):
     xs = BATCHES[f]
     total = ad.jit(ad.grad(lambda xs: np.sum(ad.vmap(f)(xs))))

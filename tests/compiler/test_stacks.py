@@ -75,6 +75,24 @@ def test_nothing_is_saved_but_the_count():
     assert not any("saves" in note for note in notes)
 
 
+@pytest.mark.parametrize("shape", [(3,), (5, 8)])
+def test_nothing_is_saved_of_arrays_that_are_one_number(shape):
+    """A batch of such loops saves which lanes go on; a step's array that is the same number everywhere is not kept."""
+
+    def f(x):
+        while np.sum(x) < 1000.0:
+            x = x * 2.0
+        return np.sum(x * x)
+
+    xs = np.random.default_rng(0).uniform(0.1, 2.0, (20, *shape))
+    many = ad.jit(ad.vmap(ad.grad(f)))
+    want = [2 * x * 4.0 ** np.ceil(np.log2(1000 / x.sum())) for x in xs]
+    np.testing.assert_allclose(many(xs), want, rtol=1e-12)
+    notes = next(iter(many._entries.values())).program.notes
+    assert [note for note in notes if "saves" in note] == [n for n in notes if "saves 20 bytes (bool[20])" in n]
+    assert any("while loop" in note for note in notes)
+
+
 def test_more_steps_than_looks():
     def f(x):
         n = 0

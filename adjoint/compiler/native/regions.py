@@ -4,11 +4,11 @@ The state of a loop is in allocas (small arrays, which LLVM turns into registers
 the other is written (large arrays); a body that only writes into its state's own memory needs no second one.
 """
 
+
 import numpy as np
 
-from ...core.tuples import spread
 from ...core.types import Array, Stack, Tuple
-from ...primitives.stack import mask_type, sum_of, zeros_of
+from ...primitives.stack import mask_type, spread_step, sum_of, sum_step, zeros_of
 from ...traces.capture import capture
 from ...traces.graph import Const
 from .code import supported
@@ -28,7 +28,7 @@ class Cell:
         if type(t) is Stack:
             self.first, self.count = code.alloca("i64"), code.alloca("i64")
             self.like = None  # a stack in the same buffer
-            self.masks = Cell(emitter, Stack(mask_type(t.elem))) if t.ragged else None
+            self.masks = {r: Cell(emitter, Stack(mask_type(t.elem, r))) for r in t.ragged}
         elif type(t) is Tuple:
             self.parts = [Cell(emitter, e, keep and True, spare) for e in t.elems]
         elif is_small(t):
@@ -62,8 +62,8 @@ class Cell:
             self.like = x
             code.do(f"store i64 {x.first}, ptr {self.first}")
             code.do(f"store i64 {x.count}, ptr {self.count}")
-            if self.masks:
-                self.masks.put(masks_of(emitter, x))
+            for r, part in masks_of(emitter, x, self.masks).items():
+                self.masks[r].put(part)
         else:
             x = emitter.broadcast(emitter.reg(x), self.type.shape)
             store_reg(code, Reg(emitter.machine.cast(x.value, self.type.dtype), self.type.shape), self.mem)
@@ -73,7 +73,7 @@ class Cell:
         emitter, code, t = self.emitter, self.emitter.code, self.type
         if type(t) is Stack:
             first, count = (code.emit(f"load i64, ptr {p}") for p in (self.first, self.count))
-            return self.like.at(t.elem, first, count, self.masks and self.masks.get())
+            return self.like.at(t.elem, first, count, {r: part.get() for r, part in self.masks.items()})
         if type(t) is Tuple:
             return [part.get() for part in self.parts]
         if is_small(t):
@@ -127,7 +127,7 @@ def body_of(emitter, graph, inputs, targets=None, mutable=(), again=True):
     while left:
         x = left.pop()
         escaped.add(x.slot)
-        left += [y for y in (x.masks, kernel.inner.get((x.slot, x.offset))) if y is not None]
+        left += [y for y in (*x.masks.values(), kernel.inner.get((x.slot, x.offset))) if y is not None]
     passing = [slot for slot in fresh if slot not in escaped]
     if passing:
         saved = []
@@ -308,8 +308,8 @@ def cond(emitter, line):
     for cell, like in zip(cells, likes):
         if type(cell.type) is Stack:
             cell.like = like
-            if cell.masks:
-                cell.masks.like = masks_of(emitter, like)
+            for r, part in masks_of(emitter, like, cell.masks).items():
+                cell.masks[r].like = part
     emitter.kernel.note(f"branch: {len(true.lines)} lines or {len(false.lines)}")
     return [cell.get() for cell in cells]
 
@@ -326,17 +326,20 @@ def _filled(v, x, before):
 def stack_masked(emitter, line):
     """The steps of one stack, with another one as their masks: nothing is moved."""
     s, masks = (emitter.read(v) for v in line.args)
-    return s.masked(masks)
+    return s.masked({**masks.masks, **s.masks, line.params["rank"]: masks.masked({})})
 
 
 @direct("stack_unmasked")
 def stack_unmasked(emitter, line):
-    return emitter.read(line.args[0]).masked(None)
+    s = emitter.read(line.args[0])
+    return s.masked({r: m for r, m in s.masks.items() if r != line.params["rank"]})
 
 
 @direct("stack_masks")
 def stack_masks(emitter, line):
-    return masks_of(emitter, emitter.read(line.args[0]))
+    s, rank = emitter.read(line.args[0]), line.params["rank"]
+    masks = masks_of(emitter, s, line.args[0].type.ragged)
+    return masks[rank].masked({r: m for r, m in masks.items() if r < rank})
 
 
 @direct("stack_zeros")
@@ -346,16 +349,7 @@ def stack_zeros(emitter, line):
     t = s.elem
     if type(t) is Stack:
         return _each_step(emitter, zeros_of, t, s)
-    code = emitter.code
-    filled = Filled(emitter, [t], s.count, [t.dtype.type(0) if t.shape == () and supported(t.dtype) else None])
-    if not filled.buffers:
-        return filled.results()[0].masked(s.masks)
-    with code.loop(0, s.count) as i:
-        zero = Reg(code.constant(0, t.dtype, 1), t.shape)
-        if is_small(t):
-            zero = emitter.broadcast(Reg(zero.value, ()), t.shape)
-        filled.put(emitter, filled.at(i), [zero])
-    return filled.results()[0].masked(s.masks)
+    return _each_step(emitter, lambda _: np.zeros(t.shape, t.dtype), t, s)
 
 
 @direct("stack_add")
@@ -383,20 +377,31 @@ def stack_add(emitter, line):
 
 @direct("stack_spread")
 def stack_spread(emitter, line):
-    """A stack whose steps are repeated along a new leading axis."""
-    s, size = emitter.read(line.args[0]), line.params["size"]
-    return _each_step(emitter, lambda x: spread(size, x), line.out.type.elem, s)
+    """A stack whose steps are repeated along a new axis, and those of its masks that have the axes around it."""
+    s, size, axis = emitter.read(line.args[0]), line.params["size"], line.params["axis"]
+
+    def wide(x):
+        return spread_step(x, size, axis)
+
+    masks = {r: m for r, m in s.masks.items() if r <= axis}
+    for r, m in s.masks.items():
+        if r > axis:
+            masks[r + 1] = _each_step(emitter, wide, mask_type(line.out.type.elem, r + 1), m)
+    return _each_step(emitter, wide, line.out.type.elem, s).masked(masks)
 
 
 @direct("stack_sum_lanes")
 def stack_sum_lanes(emitter, line):
-    return _each_step(emitter, lambda x: np.sum(x, axis=0), line.out.type.elem, emitter.read(line.args[0])).masked(None)
+    s, axis = emitter.read(line.args[0]), line.params["axis"]
+    return _each_step(emitter, lambda x: sum_step(x, axis), line.out.type.elem, s).masked({})
 
 
 def _each_step(emitter, f, t, *stacks):
     """The stack of f(step, ...), of type t, for each step of stacks of one length; the masks of the first."""
     graph = capture(f, *(s.elem for s in stacks), name="step")
     filled = Filled(emitter, [t], stacks[0].count, numbers(graph.outputs))
+    if not filled.buffers:
+        return filled.results()[0].masked(stacks[0].masks)
     stacks = [started(emitter, s) for s in stacks]
     with emitter.code.loop(0, stacks[0].count) as i:
         inner, outs, tops = body_of(emitter, graph, [get_step(emitter, s, i) for s in stacks])

@@ -3,8 +3,10 @@
 The small values of a step lie side by side, as one record; each large array has a buffer of its own. The address, capacity and
 top of a buffer are in the workspace, and stay there between calls. What one run of a loop saved is a range of its buffers:
 where an outer loop saves that, its step keeps where the range begins and how long it is. A ragged stack, of lanes that end at
-different steps, is two ranges: that of its steps and that of their masks.
+different steps, is several ranges: that of its steps and those of their masks.
 """
+
+import numpy as np
 
 from ...core.types import Array, Stack, StackValue
 from ...primitives.stack import mask_type
@@ -18,7 +20,7 @@ POLL = 1 << 14  # steps of a loop of unknown length between two looks whether th
 def room(t):
     """The bytes of one step's value."""
     if type(t) is Stack:
-        return 32 if t.ragged else 16
+        return 16 * (1 + len(t.ragged))
     return max(1, t.size) * t.dtype.itemsize
 
 
@@ -89,7 +91,7 @@ def put_step(emitter, ptr, t, x):
     """Store one step's value."""
     code = emitter.code
     if type(t) is Stack:
-        for k, part in enumerate((x, masks_of(emitter, x)) if t.ragged else (x,)):
+        for k, part in enumerate((x, *masks_of(emitter, x, t.ragged).values())):
             code.do(f"store i64 {part.first}, ptr {code.at(ptr, 16 * k)}")
             code.do(f"store i64 {part.count}, ptr {code.at(ptr, 16 * k + 8)}")
         return
@@ -117,12 +119,12 @@ def get_step(emitter, stack, i):
     """The value of step i, an i64 value, of a stack that is started."""
     code, t = emitter.code, stack.elem
     if stack.same is not None:
-        return Reg(code.constant(stack.same, t.dtype, 1), ())
+        return emitter.constant(np.broadcast_to(np.asarray(stack.same, t.dtype), t.shape))
     ptr = code.at(stack.start, code.times(i, stack.size))
     if type(t) is Stack:
         like = emitter.kernel.inner[stack.slot, stack.offset]
         found = [code.emit(f"load i64, ptr {code.at(ptr, 8 * k)}") for k in range(room(t) // 8)]
-        masks = like.masks.at(like.masks.elem, *found[2:]) if t.ragged else None
+        masks = {r: like.masks[r].at(like.masks[r].elem, *found[2 + 2 * k : 4 + 2 * k]) for k, r in enumerate(t.ragged)}
         return like.at(t.elem, *found[:2], masks)
     mem = Mem(ptr, t.dtype, t.shape)
     return load_reg(code, mem) if is_small(t) else mem
@@ -140,15 +142,23 @@ def empty(emitter, elem):
     return StackRef(emitter.kernel.workspace.slot(), elem, "0", "0", 0, room(elem))
 
 
-def masks_of(emitter, x):
+def masks_of(emitter, x, ragged):
     """The masks of a ragged stack: none of a step where it is empty, as is a stack that another branch fills."""
-    return x.masks or empty(emitter, mask_type(x.elem))
+    return {r: x.masks.get(r) or empty(emitter, mask_type(x.elem, r)) for r in ragged}
 
 
 def numbers(outputs):
-    """Of what a body gives each step, the numbers that are known: those need no memory."""
-    types = ((v, v.type) for v in outputs)
-    return [v.value if type(v) is Const and type(t) is Array and t.shape == () and supported(t.dtype) else None for v, t in types]
+    """Of what a body gives each step, the numbers that are known, also those that fill an array: they need no memory."""
+    return [_number(v.value, v.type) if type(v) is Const and type(v.type) is Array else None for v in outputs]
+
+
+def _number(value, t):
+    """The number that all entries of a constant are, bit for bit; None if there is none, or no code for it."""
+    entries = np.asarray(value)
+    if entries.dtype != t.dtype or not supported(t.dtype) or not entries.size:  # as a Python integer beyond 64 bits
+        return None
+    first = entries.reshape(-1)[0]
+    return first if np.broadcast_to(first, entries.shape).tobytes() == entries.tobytes() else None
 
 
 class Filled:
@@ -179,7 +189,7 @@ class Filled:
                 continue
             put_step(emitter, ptr, t, x)
             if type(t) is Stack:
-                emitter.kernel.inner[place[0].slot, place[1]] = x.masked(masks_of(emitter, x)) if t.ragged else x
+                emitter.kernel.inner[place[0].slot, place[1]] = x.masked(masks_of(emitter, x, t.ragged))
 
     def results(self):
         return self.refs(self.count)

@@ -76,7 +76,7 @@ class StackRef:
     slot: offset in the workspace of (address, capacity in bytes, top in records). first, count: i64 values. offset, size: where
     in a record of how many bytes the value is. start: the address of the first step's value, where that has been computed.
     same: the number that all steps have, where that is known: then there is no buffer, and the stack only counts.
-    masks: of a ragged stack, another one, which tells of each step which lanes it is a step of; else None.
+    masks: of a ragged stack, others, by their number of axes: of each step, which lanes it is a step of.
     """
 
     __slots__ = ("count", "elem", "first", "masks", "offset", "same", "size", "slot", "start")
@@ -90,14 +90,14 @@ class StackRef:
         self.size = size
         self.start = start
         self.same = same
-        self.masks = masks
+        self.masks = masks or {}
 
     def at(self, elem, first, count, masks=None):
         """Other steps in the same place."""
         return StackRef(self.slot, elem, first, count, self.offset, self.size, same=self.same, masks=masks)
 
     def masked(self, masks):
-        """The same steps with other masks, or none."""
+        """The same steps with other masks."""
         return StackRef(self.slot, self.elem, self.first, self.count, self.offset, self.size, self.start, self.same, masks)
 
 
