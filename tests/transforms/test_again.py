@@ -9,6 +9,7 @@ import itertools
 import linecache
 import math
 import random
+import time
 import weakref
 
 import numpy as np
@@ -370,6 +371,21 @@ def a_flag_in_globals(x):
     return 2 * math.sin(x)
 
 
+@functools.cache
+def begin_once():
+    STARTED.append(1)
+
+
+STARTED = []
+
+
+def a_flag_in_a_cached_helper(x):
+    if not STARTED:
+        begin_once()
+        return math.sin(x)
+    return 2 * math.sin(x)
+
+
 class SetsByName:
     first = True
 
@@ -474,7 +490,7 @@ def adds_to_a_tensor_of_outside(x):
 
 ACTS = {f.__name__: f for f in (
     a_flag_in_a_dict, a_flag_by_a_method, a_flag_in_a_set, a_flag_in_an_array, a_flag_in_a_default, a_flag_in_a_helper,
-    a_flag_in_globals, counts_in_an_item, counts_on_entry, logs_what_is_set, adds_to_a_tensor_of_outside,
+    a_flag_in_a_cached_helper, a_flag_in_globals, counts_in_an_item, counts_on_entry, logs_what_is_set, adds_to_a_tensor_of_outside,
     appends, adds_in_place, writes_a_tensor, binds_a_global, draws, draws_of_python, steps, queues, deletes, extends,
 )} | {"an object that counts": Counts(), "an object that asks": Asks(),
     "set by name": SetsByName(), "set on the class": SetsItsClass(), "set in vars": SetsVars(), "set up": SetsUp(),
@@ -766,6 +782,26 @@ def test_functions_and_what_they_hold_are_not_kept():
         del held
     gc.collect()
     assert not any(r() for r in alive)
+
+
+def test_texts_are_asked_in_a_time_that_grows_with_them(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    lines = ["import math", "D = {'k': 2.0}"]
+    for i in range(20):
+        lines.append(f"def h{i}(a, b, c, d, e, x):")
+        lines += ["    a, b, c, d, e = b, c, d, e, a", "    a[0] = math.sin(x)", "    e[0] += b[0]"] * 8
+        lines += [f"    if x > 9: h{i - 1}(b, a, c, e, d, x)"] if i else []
+    lines += [
+        "def f(x):",
+        "    a = [0.0]",
+        "    h19(a, [0.0], [0.0], [0.0], [0.0], x)",
+        "    return math.sin(x) * D['k'] + 0 * a[0]",
+    ]
+    (tmp_path / "many_that_write.py").write_text("\n".join(lines) + "\n")
+    f = importlib.import_module("many_that_write").f
+    start = time.process_time()
+    assert ad.grad(f)(0.5) == 2 * math.cos(0.5)
+    assert time.process_time() - start < 10.0  # about one
 
 
 def test_a_text_that_was_edited_after_it_was_loaded(tmp_path, monkeypatch):

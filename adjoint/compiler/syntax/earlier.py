@@ -44,6 +44,7 @@ _FIXED = (
     str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), np.generic, np.ufunc, np.dtype, slice,
     types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType, type, functools.partial,
 )  # fmt: skip
+_CACHE = type(functools.cache(abs))
 _PLAIN = (list, dict, set, collections.deque, bytearray, np.ndarray)
 
 
@@ -54,6 +55,7 @@ class Text:
         self.f = f
         self.code = f.__code__
         self.node = find(self.code, f.__globals__)
+        self.nodes = list(ast.walk(self.node))
         a = self.node.args
         self.parameters = [p.arg for p in (*a.posonlyargs, *a.args)]
         self.names = {*self.parameters, *(p.arg for p in (*a.kwonlyargs, a.vararg, a.kwarg) if p)}
@@ -65,7 +67,7 @@ class Text:
                 for t in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
                     if isinstance(t, ast.Name):
                         self.anew[t.id].append((node.lineno, node.end_lineno))
-        for node in ast.walk(self.node):
+        for node in self.nodes:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._bind(target, node.value)
@@ -86,18 +88,20 @@ class Text:
             for t, v in zip(target.elts, value.elts if same else [_part(value)] * len(target.elts), strict=True):
                 self._bind(t, v)
 
-    def held(self, e, seen=()):
+    def held(self, e, seen=None):
         """Keys of what an expression may stand for; ("part", key) of what it may be a part of."""
+        seen = set() if seen is None else seen
         if isinstance(e, ast.Name):
             if e.id in self.cells:
                 return {("cell", id(self.cells[e.id]))}
-            if e.id in seen:
-                return set()
             if e.id not in self.names and e.id not in self.sources:
                 return {("global", e.id)}
             since = max((first for first, last in self.anew[e.id] if last < e.lineno), default=0)  # what was before is forgotten
+            if (e.id, since) in seen:
+                return set()
+            seen.add((e.id, since))
             found = {("parameter", id(self.code), e.id)} if e.id in self.names and not since else set()
-            return found.union(*(self.held(v, (*seen, e.id)) for v in self.sources[e.id] if v.lineno >= since))
+            return found.union(*(self.held(v, seen) for v in self.sources[e.id] if v.lineno >= since))
         if isinstance(e, ast.Attribute):
             return {("attr", e.attr)} | (self.held(e.value, seen) if e.attr in ("T", "flat", "real") else set())
         if isinstance(e, ast.Subscript):
@@ -123,7 +127,7 @@ class Text:
 
     def changes(self):
         """(key, name of the method or None) of what the text changes."""
-        for node in ast.walk(self.node):
+        for node in self.nodes:
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 yield from ((key, None) for key in self.held(node.value))
             elif isinstance(node, ast.AugAssign) and isinstance(node.target, (ast.Name, ast.Attribute)):
@@ -143,7 +147,7 @@ class Text:
 
     def calls(self):
         """(name, arguments, keywords) of each call."""
-        for node in ast.walk(self.node):
+        for node in self.nodes:
             if isinstance(node, ast.Call):
                 yield _called(node), node.args, node.keywords
 
@@ -176,6 +180,8 @@ def reachable(functions, objects):
         elif isinstance(f, type):
             classes.add(f)
             continue
+        elif type(f) is _CACHE:
+            f = f.__wrapped__
         if not users(f) or id(f.__code__) in found:
             continue
         found[id(f.__code__)] = f
@@ -209,12 +215,16 @@ def changed(functions, reads, given):
     reads: {("global", name), ("cell", id), ("attr", name) or ("default", name): the value}; given: (id of a code object,
     name of a parameter) -> the argument.
     """
-    texts = []
+    texts: list = []
+    calls = collections.defaultdict(list)  # name of what is called -> (text, arguments, keywords)
     for f in functions:
         try:
             texts.append(Text(f))
         except NoSource:  # told by what runs it as it is
             continue
+        for called, *row in texts[-1].calls():
+            calls[called].append((texts[-1], *row))
+    by_code = {id(t.code): t for t in texts}
     done: set = set()
     todo = [(key, name, t) for t in texts for key, name in t.changes()]
     while todo:
@@ -231,12 +241,10 @@ def changed(functions, reads, given):
             _, code, at = key
             if any(_may(x, name, part) for x in (reads.get(("default", at)), given.get((code, at)))):
                 return f"it may have changed {at!r} already"
-            f = next(u for u in texts if id(u.code) == code)
-            for u in texts:
-                for called, args, keywords in u.calls():
-                    if called == f.code.co_name:
-                        for e in _arguments(f, at, args, keywords):
-                            todo += [(("part", k) if part and k[0] != "part" else k, name, u) for k in u.held(e)]
+            f = by_code[code]
+            for u, args, keywords in calls[f.code.co_name]:
+                for e in _arguments(f, at, args, keywords):
+                    todo += [(("part", k) if part and k[0] != "part" else k, name, u) for k in u.held(e)]
         elif (name == "" and key in reads) or _may(reads.get(key), name, part):
             return f"it reads {_name(key, t)!r}, which it may have changed already"
     return ""
