@@ -68,3 +68,17 @@ def test_copies_in_another_order(n, m, dtype):
     for got, want in zip(ad.jit(f)(x, c), f(x, c), strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(got, want)  # whole numbers: exact
+
+
+SHAPES = [((33, 2), -1), ((33, 3), -1), ((2, 33), 0), ((33,), 0), ((2,), 0), ((4, 5), -1), ((3, 40), -1), ((33, 17), -1),
+          ((5, 5, 3), -1), ((5, 5, 3), (0,)), ((40, 2), 0), ((2, 40, 3), (0, 2))]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("shape", "axis"), SHAPES)
+def test_the_sum_of_negative_zeros_is_zero(shape, axis, dtype):
+    """NumPy's sums begin with 0.0; the passes rely on it, where they drop `+ 0.0`."""
+    x = np.full(shape, -0.0, dtype)
+    for f in (lambda x: np.sum(x, axis=axis), lambda x: np.sum(np.where(x > 0, x, -0.0), axis=axis) + 0.0):
+        assert not np.signbit(f(x)).any()
+        assert not np.signbit(ad.jit(f)(x)).any()

@@ -180,10 +180,10 @@ def reduction(emitter, line):
                 total = code.shuffle(total, range(total.width - 1))
             half = total.width // 2
             total = r.join(machine, code.shuffle(total, range(half)), code.shuffle(total, range(half, total.width)))
-        return Reg(total if rest is None else r.join(machine, total, rest), out.shape)
+        return Reg(r.from_zero(machine, code, total if rest is None else r.join(machine, total, rest)), out.shape)
     while len(parts) > 1:
         parts = [r.join(machine, a, b) for a, b in zip(parts[::2], parts[1::2])] + parts[len(parts) & ~1 :]
-    return Reg(parts[0], out.shape)
+    return Reg(r.from_zero(machine, code, parts[0]), out.shape)
 
 
 def _empty(emitter, line):

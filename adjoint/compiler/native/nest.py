@@ -287,7 +287,7 @@ class Nest:
             for acc, w in zip(r.accumulators + r.totals, r.widths * 2):
                 code.store_register(self._identity(r, w), acc)
             if r.exact:
-                code.store_register(code.constant(-0.0, r.dtype, self.width), r.total[0])
+                code.store_register(code.constant(0.0, r.dtype, self.width), r.total[0])
                 code.store_register(code.constant(0.0, r.dtype, self.width), r.total[1])
         if k == self.depth - 1:
             self._inner(body, unroll)

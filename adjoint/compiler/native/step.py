@@ -44,7 +44,7 @@ class Reduction:
 
     def identity(self):
         if self.kind == "add":
-            return -0.0 if self.dtype.kind == "f" else 0
+            return 0.0 if self.dtype.kind == "f" else 0  # as NumPy's sums: of numbers that are all -0.0 it is 0.0
         if self.kind == "multiply":
             return 1
         if self.kind == "bitwise_or":
@@ -60,9 +60,15 @@ class Reduction:
         info = np.iinfo(self.dtype)
         return info.min if self.kind == "maximum" else info.max
 
+    def from_zero(self, machine, code, x):
+        """What was joined without the identity, as if it had begun with it: of a sum, 0.0 in the place of -0.0."""
+        if self.kind != "add" or self.dtype.kind != "f":
+            return x
+        return machine.binary("fadd", x, code.constant(0.0, self.dtype, x.width))
+
     def join(self, machine, a, b):
         if self.kind == "add" and a.dtype.kind == "f":
-            return machine.binary("fadd reassoc nsz contract", a, b)
+            return machine.binary("fadd reassoc contract", a, b)
         if self.kind == "multiply" and a.dtype.kind == "f":
             return machine.binary("fmul reassoc nsz contract", a, b)
         if self.kind in ("maximum", "minimum") and a.dtype.kind == "f":

@@ -18,6 +18,7 @@ from ...core.op import OPS
 from ...core.types import Array
 from ...primitives.index import AT, _expand
 from ...traces.graph import Const, Graph, Line, Var
+from .algebra import never_minus_zero
 from .cse import cse
 from .dce import dce
 from .inline import item_of
@@ -278,7 +279,8 @@ class _Columns:
         row = self.take(x)
         axes = tuple(a + 1 for a in params["axes"] if a != -1)  # of a column
         if -1 in params["axes"]:
-            total = None
+            kind = t.dtype.kind
+            total = None if kind not in "fc" or any(never_minus_zero(b, y) for y in row) else Const(t.dtype.type(0))  # sums start at 0
             for y in row:
                 total = y if total is None else b.emit(ADD, [total, y])
             row = [total]
