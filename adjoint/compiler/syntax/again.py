@@ -131,7 +131,7 @@ class Watch(Recorder):
         return True
 
     def called(self, x, name):
-        if self.is_outer(x) and not isinstance(x, _CONSTANT):
+        if self.is_outer(x) and not isinstance(x, _CONSTANT) and type(x).__module__ != "logging":  # told twice, as what is printed
             self.did = self.did or f"it calls {type(x).__name__}.{name}() of an object of outside"
 
     def given(self, x):
