@@ -7,6 +7,7 @@ import gc
 import importlib
 import itertools
 import linecache
+import logging
 import math
 import random
 import time
@@ -166,6 +167,22 @@ def seeds(x):
     np.random.seed(3)
     random.seed(4)
     return math.sin(x[0]) * np.random.normal() + x[1] * random.random()
+
+
+LOG = logging.getLogger(__name__)
+
+
+class Tells:
+    log = LOG
+
+    def __call__(self, x):
+        self.log.debug("called with %s", x)
+        LOG.info("called")
+        return math.sin(x[0]) * x[1]
+
+
+def test_what_logs_is_run_again():
+    np.testing.assert_allclose(ad.grad(Tells())(np.array([0.0, 2.0])), [2.0, 0.0])
 
 
 class Vector:

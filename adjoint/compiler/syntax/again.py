@@ -73,6 +73,8 @@ class Watch(Recorder):
             self.note(("attr", name), value)
 
     def note(self, key, value):
+        if _logs(value):
+            return
         if not earlier._may(self.reads.get(key), None):
             self.reads[key] = value
 
@@ -131,7 +133,7 @@ class Watch(Recorder):
         return True
 
     def called(self, x, name):
-        if self.is_outer(x) and not isinstance(x, _CONSTANT) and type(x).__module__ != "logging":  # told twice, as what is printed
+        if self.is_outer(x) and not isinstance(x, _CONSTANT) and not _logs(x):
             self.did = self.did or f"it calls {type(x).__name__}.{name}() of an object of outside"
 
     def given(self, x):
@@ -147,6 +149,11 @@ class Watch(Recorder):
                 self.held.append((x, x.copy()))
             for part in x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else ():
                 self.given(part)
+
+
+def _logs(x):
+    """Whether it is one of `logging`'s: its lines are told twice, as what is printed."""
+    return type(x).__module__ == "logging"
 
 
 class _Kept(Session):
