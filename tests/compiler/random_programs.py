@@ -551,6 +551,7 @@ class Drawing(Indices, Control):
         names = ["scaled", "divided", "column", "part", "turned", "chosen", "doubled"]
         steps = [(str(rng.choice(names)), int(rng.integers(0, 8))) for _ in range(int(rng.integers(1, 5)))]
         end = str(rng.choice(["whole", "whole", "rows", "length", "column", "all"]))
+        met = [0.0]  # the largest number on the way
 
         def f(x):
             d = x[..., None, :, :] - x[..., :, None, :] if pairs else np.stack([x, -x, x + 1, x * 2][:k], -1)
@@ -558,6 +559,8 @@ class Drawing(Indices, Control):
                 m = d.shape[-1]
                 length = np.sum(d if a % 2 else d * d, axis=-1, keepdims=a > 3)
                 length = length if a > 3 else length[..., None]
+                if type(d) is np.ndarray:
+                    met[0] = max(met[0], *(np.max(np.abs(y[np.isfinite(y)]), initial=0) for y in (d, length)))
                 if what == "scaled":
                     d = d * length
                 elif what == "divided":
@@ -581,6 +584,9 @@ class Drawing(Indices, Control):
             return np.sum(d, axis=(-2, -1)) if end == "all" else d
 
         self.whole(i, lambda a: f(a + 1) if a.size else a)
+        f(np.asarray(self.values[i]))
+        if not self.smooth and met[0] > WHOLE:
+            raise Refused
         return f, (i,), f"records of {'pairs' if pairs else k}: {steps} {end}"
 
     def iterated(self):
