@@ -553,14 +553,18 @@ class Drawing(Indices, Control):
         end = str(rng.choice(["whole", "whole", "rows", "length", "column", "all"]))
         met = [0.0]  # the largest number on the way
 
+        def meet(y):
+            if type(y) is np.ndarray:
+                met[0] = max(met[0], np.max(np.abs(y[np.isfinite(y)]), initial=0))
+
         def f(x):
             d = x[..., None, :, :] - x[..., :, None, :] if pairs else np.stack([x, -x, x + 1, x * 2][:k], -1)
             for what, a in steps:
                 m = d.shape[-1]
                 length = np.sum(d if a % 2 else d * d, axis=-1, keepdims=a > 3)
                 length = length if a > 3 else length[..., None]
-                if type(d) is np.ndarray:
-                    met[0] = max(met[0], *(np.max(np.abs(y[np.isfinite(y)]), initial=0) for y in (d, length)))
+                meet(d)
+                meet(length)
                 if what == "scaled":
                     d = d * length
                 elif what == "divided":
@@ -575,6 +579,7 @@ class Drawing(Indices, Control):
                     d = np.where(length > 0, d, d[..., -1:])
                 else:
                     d = d + d
+            meet(d)
             if end == "rows":
                 return np.sum(d, axis=-2)
             if end == "length":
