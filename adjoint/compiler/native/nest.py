@@ -287,7 +287,7 @@ class Nest:
             for acc, w in zip(r.accumulators + r.totals, r.widths * 2):
                 code.store_register(self._identity(r, w), acc)
             if r.exact:
-                code.store_register(code.constant(0.0, r.dtype, self.width), r.total[0])
+                code.store_register(code.constant(-0.0, r.dtype, self.width), r.total[0])
                 code.store_register(code.constant(0.0, r.dtype, self.width), r.total[1])
         if k == self.depth - 1:
             self._inner(body, unroll)
@@ -353,7 +353,7 @@ class Nest:
         if r.column:
             for step, acc in zip(self._steps(), r.totals or r.accumulators):
                 x = code.load_register(acc, r.dtype, step.width)
-                step.store(r.target, x if r.whole else r.join(machine, step.load(r.target), x))
+                step.store(r.target, r.from_zero(machine, code, x) if r.whole else r.join(machine, step.load(r.target), x))
             return
         if r.exact:
             self._flush(r)
@@ -365,9 +365,7 @@ class Nest:
                 half = x.width // 2
                 x = r.join(machine, code.shuffle(x, range(half)), code.shuffle(x, range(half, x.width)))
         ptr = r.target.pointers[-1]
-        if not r.whole:
-            x = r.join(machine, code.load(ptr, r.dtype), x)
-        code.store(x, ptr)
+        code.store(r.from_zero(machine, code, x) if r.whole else r.join(machine, code.load(ptr, r.dtype), x), ptr)
 
     def _sum_lanes(self, hi, lo):
         # hi is finite or lo is meaningless (inf - inf): then it is left away

@@ -44,7 +44,7 @@ class Reduction:
 
     def identity(self):
         if self.kind == "add":
-            return 0.0 if self.dtype.kind == "f" else 0  # as NumPy's sums: of numbers that are all -0.0 it is 0.0
+            return -0.0 if self.dtype.kind == "f" else 0  # what changes no sum: `from_zero` makes 0.0 of a sum of such
         if self.kind == "multiply":
             return 1
         if self.kind == "bitwise_or":
