@@ -184,7 +184,7 @@ def call(f, args, kwargs, leaves=None):
     if _losing and id(_code(f)) in _losing and config.rewrite:
         return _worded(COPIES[0], (f, args, kwargs), {})
     # what f writes into its arguments before it breaks off is undone for the copy (and what is held here, is not written in place)
-    states = [(x, type(x), x.value, x.trace, x.info) for x in (filter(is_tensor, args) if leaves is None else leaves)]
+    states = _states(filter(is_tensor, args) if leaves is None else leaves)
     before = raised[0]
     try:
         y = _worded(f, args, kwargs)
@@ -219,6 +219,10 @@ def loses(f):
     return id(_code(f)) in _losing
 
 
+def _states(tensors):
+    return [(x, type(x), x.value, x.trace, x.info) for x in tensors]
+
+
 def _restore(states):
     for x, kind, value, trace, info in states:
         if trace is not None and x.info is not info:
@@ -231,7 +235,7 @@ def _swallowed(f, args, kwargs, states, y, before):
     code, told = _code(f), raised[1]
     if not config.rewrite or code is None:
         return y
-    now = [(x, type(x), x.value, x.trace, x.info) for x, *_ in states]
+    now = _states(x for x, *_ in states)
     _restore(states)
     try:
         done, other = _worded(COPIES[1], (f, args, kwargs), {})

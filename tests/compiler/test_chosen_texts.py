@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import adjoint as ad
-from tests.compiler.test_maybe import alike, said, slope
+from tests.compiler.points import alike, batches_agree, gradients_agree, said
 
 # Each program takes a float; at each point it gives a float, a text, None, a tuple of these, or raises.
 
@@ -197,22 +197,12 @@ def test_value(f):
 
 @pytest.mark.parametrize("f", NUMBERS, ids=lambda f: f.__name__)
 def test_gradient(f):
-    for make in (lambda f: ad.grad(ad.differentiable(f)), lambda f: ad.jit(ad.grad(f)), lambda f: ad.grad(ad.jit(f))):
-        g = make(f)
-        for x in POINTS:
-            want, got = slope(f, x), said(g, x)
-            if type(want) is tuple:
-                assert type(got) is tuple and got[0] == "raises", (x, got, want)
-            else:
-                assert np.isclose(got, want, rtol=2e-5, atol=1e-7), (x, got, want)
+    gradients_agree(f, POINTS)
 
 
 @pytest.mark.parametrize("f", NUMBERS, ids=lambda f: f.__name__)
 def test_batch(f):
-    good = [x for x in POINTS if not isinstance(slope(f, x), tuple)]
-    want = [slope(f, x) for x in good]
-    for make in (lambda f: ad.vmap(ad.grad(ad.differentiable(f))), lambda f: ad.jit(ad.vmap(ad.grad(f)))):
-        assert np.allclose(make(f)(np.array(good)), want, rtol=2e-5, atol=1e-7)
+    batches_agree(f, POINTS)
 
 
 def test_the_corpus_is_large():

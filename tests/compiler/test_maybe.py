@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import adjoint as ad
+from tests.compiler.points import BATCHED, alike, batches_agree, gradients_agree, said
 from tests.compiler.random_control import program
 
 # Each program takes a float; at each point it gives a float, None, a tuple of these, or raises.
@@ -319,22 +320,6 @@ PROGRAMS = [
 POINTS = [-2.3, -0.4, 0.31, 0.77, 1.4, 2.6, 12.2]
 
 
-def said(f, x):
-    """What f gives: a value, or the class of what it raises."""
-    try:
-        return f(x)
-    except Exception as error:
-        return "raises", "ad" if isinstance(error, ad.errors.AdjointError) else type(error).__name__
-
-
-def alike(a, b):
-    if type(a) is tuple and type(b) is tuple and len(a) == len(b):
-        return all(map(alike, a, b))
-    if a is None or b is None or isinstance(a, str) or isinstance(b, str):
-        return a is b or a == b
-    return bool(np.isclose(a, b, rtol=1e-9, atol=1e-12))
-
-
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 def test_value(f):
     g = ad.jit(f)
@@ -343,25 +328,9 @@ def test_value(f):
             assert alike(said(g, x), said(f, x)), (x, said(g, x), said(f, x))
 
 
-def slope(f, x, h=1e-6):
-    values = [said(f, x + d) for d in (-h, h)]
-    if all(type(v) is tuple and v[0] == "raises" for v in values):
-        return values[0]
-    if any(v is None or type(v) is tuple for v in values):
-        return "raises", "ad"
-    return (values[1] - values[0]) / (2 * h)
-
-
 @pytest.mark.parametrize("f", [f for f in PROGRAMS if "pair" not in f.__name__], ids=lambda f: f.__name__)
 def test_gradient(f):
-    for make in (lambda f: ad.grad(ad.differentiable(f)), lambda f: ad.jit(ad.grad(f)), lambda f: ad.grad(ad.jit(f))):
-        g = make(f)
-        for x in POINTS:
-            want, got = slope(f, x), said(g, x)
-            if type(want) is tuple:
-                assert type(got) is tuple and got[0] == "raises", (x, got, want)
-            else:
-                assert np.isclose(got, want, rtol=2e-5, atol=1e-7), (x, got, want)
+    gradients_agree(f, POINTS)
 
 
 @pytest.mark.parametrize(
@@ -369,11 +338,9 @@ def test_gradient(f):
 )
 def test_batch(f):
     """Lanes that all give a number are mapped; where one gives None, that is an error."""
-    good = [x for x in POINTS if not isinstance(slope(f, x), tuple)]
-    want = [slope(f, x) for x in good]
-    for make in (lambda f: ad.vmap(ad.grad(ad.differentiable(f))), lambda f: ad.jit(ad.vmap(ad.grad(f)))):
-        assert np.allclose(make(f)(np.array(good)), want, rtol=2e-5, atol=1e-7)
-        if len(good) < len(POINTS):
+    good = batches_agree(f, POINTS)
+    if len(good) < len(POINTS):
+        for make in BATCHED:
             with pytest.raises(Exception):
                 make(f)(np.array(POINTS))
 

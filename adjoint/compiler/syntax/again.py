@@ -22,7 +22,7 @@ from ..fence import FenceError
 from . import Recorder, call_copy, earlier, recording
 from .copies import is_library, rewritten
 from .outside import Session
-from .source import NoSource
+from .source import NoSource, codes
 
 _GENERATORS = (random._inst, np.random.mtrand._rand)
 _CONSTANT = (str, bytes, int, float, complex, tuple, frozenset, range, type, types.ModuleType, np.ndarray, np.generic)
@@ -33,7 +33,6 @@ _SETS = {
     "DELETE_GLOBAL": "global",
     "STORE_DEREF": "cell",
 }
-_MAKERS = earlier._MAKERS
 
 
 class Watch(Recorder):
@@ -75,7 +74,7 @@ class Watch(Recorder):
     def note(self, key, value):
         if _logs(value):
             return
-        if not earlier._may(self.reads.get(key), None):
+        if not earlier.may(self.reads.get(key), None):
             self.reads[key] = value
 
     def hold(self, x):
@@ -108,14 +107,14 @@ class Watch(Recorder):
     def changed_before(self):
         """What was read that the first run may have changed, in words: by the texts of the functions that may have been called."""
         for x, value in self.tensors.values():
-            if not np.array_equal(x.value, value, equal_nan=value.dtype.kind in "fc"):
+            if not _same(x.value, value):
                 return f"it writes into a tensor of outside, of shape {value.shape}"
         objects = list(self._outer.values())
         functions = earlier.reachable(self.functions.values(), objects)
         for f in functions:
-            if f.__name__ in _MAKERS:
+            if f.__name__ in earlier.MAKERS:
                 continue
-            for code in earlier.codes(f.__code__):
+            for code in codes(f.__code__):
                 for step in dis.get_instructions(code):
                     kind, name = _SETS.get(step.opname), step.argval
                     if kind == "cell" and name in f.__code__.co_freevars:
@@ -151,6 +150,10 @@ class Watch(Recorder):
                 self.given(part)
 
 
+def _same(a, before):
+    return np.array_equal(a, before, equal_nan=before.dtype.kind in "fc")
+
+
 def _logs(x):
     """Whether it is one of `logging`'s: its lines are told twice, as what is printed."""
     return type(x).__module__ == "logging"
@@ -171,7 +174,7 @@ class _Kept(Session):
     def changed(self):
         for a, t in self.arrays.values():
             before = self.before[id(a)]
-            if t.trace is not None or not np.array_equal(a, before, equal_nan=a.dtype.kind in "fc"):
+            if t.trace is not None or not _same(a, before):
                 return f"it writes into an array of outside, of shape {a.shape}"
         return ""
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...core.tensor import is_tensor
 from .copies import is_library
-from .source import NoSource, find
+from .source import NoSource, codes, find
 
 
 def _names(text):
@@ -35,8 +35,8 @@ _FIRST = _names(  # functions that change their first argument
 )
 _PARTS = _names("get setdefault values items view reshape ravel iter enumerate zip reversed getattr")  # give parts of it
 _EVERY = _names("vars globals")
-_MAKERS = _names("__init__ __new__ __post_init__")  # what they set belongs to an object that is new
-_SEEN = _MAKERS | _names(  # special methods that are told otherwise, or are no part of a run
+MAKERS = _names("__init__ __new__ __post_init__")  # what they set belongs to an object that is new
+_SEEN = MAKERS | _names(  # special methods that are told otherwise, or are no part of a run
     "__call__ __setattr__ __delattr__ __setitem__ __delitem__ __del__ __setstate__ __set__ __init_subclass__ __set_name__ __iadd__ "
     "__isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __imatmul__ __iand__ __ior__ __ixor__"
 )
@@ -193,14 +193,6 @@ def reachable(functions, objects):
     return list(found.values())
 
 
-def codes(code):
-    """A code object and those inside it."""
-    yield code
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            yield from codes(c)
-
-
 def _is_filled(cell):
     try:
         cell.cell_contents  # noqa: B018
@@ -239,13 +231,13 @@ def changed(functions, reads, given):
             return f"it sets what {key[1]}() names"
         if key[0] == "parameter":
             _, code, at = key
-            if any(_may(x, name, part) for x in (reads.get(("default", at)), given.get((code, at)))):
+            if any(may(x, name, part) for x in (reads.get(("default", at)), given.get((code, at)))):
                 return f"it may have changed {at!r} already"
             f = by_code[code]
             for u, args, keywords in calls[f.code.co_name]:
                 for e in _arguments(f, at, args, keywords):
                     todo += [(("part", k) if part and k[0] != "part" else k, name, u) for k in u.held(e)]
-        elif (name == "" and key in reads) or _may(reads.get(key), name, part):
+        elif (name == "" and key in reads) or may(reads.get(key), name, part):
             return f"it reads {_name(key, t)!r}, which it may have changed already"
     return ""
 
@@ -264,10 +256,10 @@ def _name(key, t):
     return key[1]
 
 
-def _may(value, method, part=False, depth=0):
+def may(value, method, part=False, depth=0):
     """Whether a value, or some part of it, can be changed: by this method, by its name; None: by an entry or in place."""
     if part and isinstance(value, (list, tuple, dict, set, frozenset)) and depth < 8:
-        return any(_may(x, method, depth=depth) or _may(x, method, True, depth + 1) for x in _within(value))
+        return any(may(x, method, depth=depth) or may(x, method, True, depth + 1) for x in _within(value))
     if isinstance(value, _FIXED) or is_tensor(value):
         return False
     if method is None or method == "" or method in _METHODS:

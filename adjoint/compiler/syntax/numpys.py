@@ -51,10 +51,11 @@ def _sized(f):
         for x in (*args[:3], *(kwargs.get(k) for k in ("shape", "N", "M", "n", "start", "stop", "step"))):
             if any(map(unknown, x if type(x) in (tuple, list) else (x,))):
                 raise refuse("size", f"np.{f.__name__} makes an array whose shape depends on a value that is not known")
-        if f is np.arange and any(map(is_tensor, (*args, *kwargs.values()))):
+        ours = None
+        if any(map(is_tensor, (*args, *kwargs.values()))):
             complete()
-            return FUNCTIONS[f](*args, **kwargs)
-        return wrapped(f(*args, **kwargs))
+            ours = FUNCTIONS.get(f)
+        return wrapped(f(*args, **kwargs)) if ours is None else ours(*args, **kwargs)
 
     return call
 

@@ -34,6 +34,7 @@ from .copies import GENERATED
 from .frames import FRAMES, Frame, emit
 from .merge import Gap, Part, cast, flatten, is_value, join, read, said, same
 from .outside import recorder, session
+from .source import codes
 from .staged import graph_of, outside, paired
 
 DEEPEST = 24  # how deep a recursion goes behind decisions that are not known, where it cannot become a loop
@@ -81,7 +82,7 @@ def _names_itself(f, method):
     """Whether a function's text may call it by its own name."""
     code = f.__code__
     name = code.co_name
-    if not any(name in (*c.co_names, *c.co_freevars) for c in _codes(code)):
+    if not any(name in (*c.co_names, *c.co_freevars) for c in codes(code)):
         return False
     if method:
         return True  # or the method of that name of another object
@@ -92,13 +93,6 @@ def _names_itself(f, method):
         other = other.__wrapped__
     own = getattr(other, "__code__", None)
     return own is not None and (own.co_filename, own.co_firstlineno) == (code.co_filename, code.co_firstlineno)
-
-
-def _codes(code):
-    yield code
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            yield from _codes(c)
 
 
 def _enter(g, f, /, *args, **kwargs):

@@ -37,7 +37,7 @@ def _as_loaded(code, lines):
         return True
     except SyntaxError:
         return False
-    return code in _codes(whole)
+    return code in codes(whole)
 
 
 def _command(code):
@@ -50,14 +50,15 @@ def _command(code):
         whole = compile(text, "<string>", "exec", dont_inherit=True)
     except SyntaxError:
         return []
-    return text.splitlines(keepends=True) if code in _codes(whole) else []
+    return text.splitlines(keepends=True) if code in codes(whole) else []
 
 
-def _codes(code):
+def codes(code):
+    """A code object and those inside it."""
     yield code
     for x in code.co_consts:
         if type(x) is type(code):
-            yield from _codes(x)
+            yield from codes(x)
 
 
 def _parameters(node):

@@ -14,6 +14,7 @@ from ..fence import refuse
 from . import baked
 from .copies import is_library
 from .outside import outer
+from .source import codes
 
 _MUTABLE = (list, dict, set, bytearray)
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, type(np.sum))
@@ -39,19 +40,16 @@ class Names:
 
 def stores(code, free):
     """A global, or a variable of a function outside, that a code object or those inside it bind: '' if there is none."""
-    for step in dis.get_instructions(code):
-        if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and step.argval in free):
-            return step.argval
-    return next((name for x in code.co_consts if isinstance(x, types.CodeType) and (name := stores(x, free))), "")
+    for c in codes(code):
+        for step in dis.get_instructions(c):
+            if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and step.argval in free):
+                return step.argval
+    return ""
 
 
 def names_of(code):
     """The names of globals that a code object and those inside it may read."""
-    found = set(code.co_names)
-    for x in code.co_consts:
-        if isinstance(x, types.CodeType):
-            found |= names_of(x)
-    return found
+    return {name for c in codes(code) for name in c.co_names}
 
 
 def told_copy(f, told, resolve):
